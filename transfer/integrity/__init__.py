@@ -1,0 +1,1 @@
+"""Checksums: computing them, combining those of parts, and deciding what a download can be verified by."""

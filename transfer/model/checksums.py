@@ -1,0 +1,71 @@
+"""Names and values of checksums, as S3 speaks of them (AWS: Checking object integrity in Amazon S3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ChecksumAlgorithm(StrEnum):
+    """What a checksum is computed with; the value is what `--checksum` takes."""
+
+    CRC64NVME = "crc64nvme"
+    CRC32C = "crc32c"
+    CRC32 = "crc32"
+    SHA256 = "sha256"
+    SHA1 = "sha1"
+    MD5 = "md5"
+    NONE = "none"
+
+    @property
+    def header(self) -> str:
+        """The request or response header that carries the value in base64; "" for NONE."""
+        if self is ChecksumAlgorithm.NONE:
+            return ""
+        if self is ChecksumAlgorithm.MD5:
+            return "content-md5"
+        return f"x-amz-checksum-{self.value}"
+
+    @property
+    def is_crc(self) -> bool:
+        """Whether the checksums of adjacent parts combine into that of the whole."""
+        return self in (ChecksumAlgorithm.CRC64NVME, ChecksumAlgorithm.CRC32C, ChecksumAlgorithm.CRC32)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the store keeps it beside the object as an `x-amz-checksum-*` value."""
+        return self not in (ChecksumAlgorithm.MD5, ChecksumAlgorithm.NONE)
+
+
+class ChecksumType(StrEnum):
+    """What a stored checksum of a multipart object covers; the value is that of `x-amz-checksum-type`."""
+
+    FULL_OBJECT = "FULL_OBJECT"
+    COMPOSITE = "COMPOSITE"
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """One checksum: `value` is base64; a composite one ends in `-N`, N being the number of parts."""
+
+    algorithm: ChecksumAlgorithm
+    value: str
+    type: ChecksumType = ChecksumType.FULL_OBJECT
+
+    def __str__(self) -> str:
+        return f"{self.algorithm.value}:{self.value}"
+
+
+class VerifiedBy(StrEnum):
+    """What proved that source and destination hold the same bytes."""
+
+    FULL_OBJECT = "full-object checksum"
+    """The store computed or keeps a checksum over the whole object and it equals ours."""
+    COMPOSITE = "composite checksum"
+    """The store keeps a checksum over the checksums of the parts and it equals ours."""
+    PARTS = "part checksums"
+    """The store checked each part against the checksum sent with it, but keeps none for the whole."""
+    MD5_ETAG = "MD5 ETag"
+    """The ETag is the MD5 of the content and equals ours."""
+    UNVERIFIED = "unverified"
+    """Nothing to compare with: sizes agree, no more is known."""

@@ -1,0 +1,169 @@
+"""What can go wrong, as values that answer: what happened, to which object, and what should the user do?
+
+Whether an error is worth another attempt is decided in `transfer.plan.retry`, from these types and their fields,
+never from message text.
+"""
+
+from __future__ import annotations
+
+
+class TransferError(Exception):
+    """The base of every error the package raises on purpose.
+
+    Attributes:
+        kind: A stable snake-case name for machines, the same in JSON output and in tests.
+        message: What happened, in one line, without the subject.
+        subject: The object, path or option it happened to, or None.
+        remedy: What the user can do about it, in one line, or None.
+    """
+
+    kind = "error"
+
+    def __init__(self, message: str, *, subject: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.subject = subject
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """One line: subject, what happened, what to do."""
+        line = f"{self.subject}: {self.message}" if self.subject else self.message
+        return f"{line}; {self.remedy}" if self.remedy else line
+
+
+class UsageError(TransferError):
+    """The request itself makes no sense: a bad location, option or combination. Nothing was attempted."""
+
+    kind = "usage"
+
+
+class ConfigurationError(TransferError):
+    """The run cannot work as configured: no credentials, an unknown profile, a bad certificate bundle."""
+
+    kind = "configuration"
+
+
+class LocalFileError(TransferError):
+    """The local file system refused: missing path, no permission, no space, not a regular file."""
+
+    kind = "local_file"
+
+    @classmethod
+    def from_os_error(cls, error: OSError, path: str) -> LocalFileError:
+        """Name the path and the system's reason; `remedy` covers the reasons that have an obvious one."""
+        import errno
+
+        remedies = {
+            errno.ENOENT: "check the path",
+            errno.EACCES: "check the permissions",
+            errno.EPERM: "check the permissions",
+            errno.ENOSPC: "free space on the disk or choose another folder",
+            errno.EDQUOT: "the disk quota is used up: free space or choose another folder",
+            errno.EMFILE: "raise the limit of open files (ulimit -n) or lower --concurrency",
+            errno.ENAMETOOLONG: "the name is longer than the file system allows; see --unsafe-keys",
+            errno.EROFS: "the file system is read-only: choose another folder",
+        }
+        reason = (error.strerror or type(error).__name__).lower()
+        found = cls(reason, subject=path, remedy=remedies.get(error.errno or 0))
+        found.__cause__ = error
+        return found
+
+
+class SourceChangedError(TransferError):
+    """The source changed while it was read, so what was moved is no version of it that ever existed."""
+
+    kind = "source_changed"
+
+
+class ChecksumMismatchError(TransferError):
+    """The bytes that arrived are not the bytes that were sent, even after they were fetched again."""
+
+    kind = "checksum_mismatch"
+
+
+class UnsafeKeyError(TransferError):
+    """A key that is no safe file name below the target folder."""
+
+    kind = "unsafe_key"
+
+
+class WireError(TransferError):
+    """The conversation with the server failed below HTTP semantics.
+
+    Attributes:
+        answered: True when at least one byte of the answer had arrived.
+        reused: True when the connection had served an earlier request: a server may close an idle connection at any
+            moment, so a failure before the first byte of the answer says nothing about this request.
+    """
+
+    kind = "connection"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        subject: str | None = None,
+        remedy: str | None = None,
+        answered: bool = False,
+        reused: bool = False,
+    ) -> None:
+        super().__init__(message, subject=subject, remedy=remedy)
+        self.answered = answered
+        self.reused = reused
+
+
+class ConnectError(WireError):
+    """No connection could be made: name resolution, refusal, no route, at every address of the host."""
+
+    kind = "connect"
+
+
+class TlsError(WireError):
+    """The TLS handshake failed for a reason that another attempt does not change: the certificate is not trusted."""
+
+    kind = "tls"
+
+
+class StalledError(WireError):
+    """No byte moved in either direction for the stall deadline."""
+
+    kind = "stalled"
+
+
+class ProtocolError(WireError):
+    """The server's bytes are no HTTP/1.1 answer this client accepts."""
+
+    kind = "protocol"
+
+
+class StoreError(TransferError):
+    """The store answered with an error.
+
+    Attributes:
+        status: The HTTP status; 200 when an error came in the body of a success.
+        code: The store's error code, such as `NoSuchKey`; the HTTP reason when the answer had no body.
+        request_id: The store's name for the request, or "".
+        region: The bucket's region, when the answer named it, or None.
+        retry_after_seconds: The store's wish for a pause, or None.
+    """
+
+    kind = "store"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str,
+        subject: str | None = None,
+        remedy: str | None = None,
+        request_id: str = "",
+        region: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message, subject=subject, remedy=remedy)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.region = region
+        self.retry_after_seconds = retry_after_seconds

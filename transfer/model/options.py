@@ -1,0 +1,68 @@
+"""What a user may choose. None always means: the engine decides from what it measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from transfer.model.checksums import ChecksumAlgorithm
+from transfer.model.objects import ObjectProperties
+
+
+class UnsafeKeyPolicy(StrEnum):
+    """What happens to a key that is no safe file name below the target folder."""
+
+    ERROR = "error"
+    SKIP = "skip"
+    ESCAPE = "escape"
+
+
+class AddressingStyle(StrEnum):
+    """Where the bucket's name goes: into the host, into the path, or wherever the endpoint rules say."""
+
+    AUTO = "auto"
+    PATH = "path"
+    VIRTUAL = "virtual"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOptions:
+    """How to reach the store and as whom.
+
+    Attributes:
+        endpoint_url: The server, or None for what the environment, the profile or AWS say.
+        sign_request: False sends anonymous requests, for public buckets.
+        ca_bundle: A PEM file to trust instead of the system's authorities.
+        stall_seconds: A connection on which no byte moves for so long is dropped.
+    """
+
+    endpoint_url: str | None = None
+    profile: str | None = None
+    region: str | None = None
+    addressing_style: AddressingStyle = AddressingStyle.AUTO
+    sign_request: bool = True
+    verify_tls: bool = True
+    ca_bundle: str | None = None
+    stall_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TransferOptions:
+    """How to move. Sizes are bytes, rates bytes per second.
+
+    Attributes:
+        concurrency: Requests in flight; None lets the governor find the number.
+        retries: Further attempts per request after the first; None means `plan.retry.DEFAULT_RETRIES`.
+        checksum: What uploads carry; None means CRC64NVME where the store takes it, MD5 where it does not.
+        require_verified: A transfer that nothing could verify counts as a warning.
+    """
+
+    concurrency: int | None = None
+    part_size_bytes: int | None = None
+    limit_rate_bytes_per_second: float | None = None
+    checksum: ChecksumAlgorithm | None = None
+    retries: int | None = None
+    unsafe_keys: UnsafeKeyPolicy = UnsafeKeyPolicy.ERROR
+    follow_symlinks: bool = True
+    require_verified: bool = False
+    properties: ObjectProperties = field(default_factory=ObjectProperties)

@@ -1,0 +1,64 @@
+"""What became of one item: a receipt that proves a transfer, a failure, or a skip with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from transfer.model.checksums import Checksum, VerifiedBy
+from transfer.model.errors import TransferError
+
+
+class Mover(StrEnum):
+    """What carried the bytes of a body between the socket and the file."""
+
+    SENDFILE = "sendfile"
+    SPLICE = "splice"
+    BUFFER = "buffer"
+    TLS = "tls"
+    NONE = "none"
+    """No body was moved: the object is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof of one finished transfer; every field is what was seen, none is assumed.
+
+    Attributes:
+        size: Bytes of the object.
+        checksum: What both sides agree on, or what was computed when `verified_by` is UNVERIFIED.
+        retries: Requests that had to be repeated.
+        mover: How the bytes travelled; `mover_reason` says why when it was not the platform's fastest.
+    """
+
+    source: str
+    destination: str
+    size: int
+    etag: str
+    version_id: str | None
+    checksum: Checksum | None
+    verified_by: VerifiedBy
+    seconds: float
+    retries: int
+    mover: Mover
+    mover_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item that could not be moved; nothing was left under its final name."""
+
+    source: str
+    destination: str
+    error: TransferError
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """An item that was left out on purpose, and why; never silent."""
+
+    source: str
+    reason: str
+
+
+Outcome = Receipt | Failure | Skip

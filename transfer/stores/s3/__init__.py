@@ -1,0 +1,1 @@
+"""An S3-compatible object store: endpoint, credentials, signing, verbs, listings and errors."""
