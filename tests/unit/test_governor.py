@@ -1,0 +1,164 @@
+import random
+from dataclasses import dataclass
+from statistics import mean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transfer.plan.governor import Governor, Window
+
+MB = 1_000_000
+SECONDS = 0.25
+
+
+@dataclass
+class Store:
+    """Answers a number of lanes with the window they would see."""
+
+    lane_bytes_per_second: float = 0.0
+    cap_bytes_per_second: float = float("inf")
+    request_seconds: float = 0.0
+    cap_requests_per_second: float = float("inf")
+    slow_above: int | None = None
+    noise: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def pace(self, lanes: int) -> float:
+        return min(lanes * self.lane_bytes_per_second, self.cap_bytes_per_second)
+
+    def window(self, lanes: int) -> Window:
+        factor = 1 + self._random.uniform(-self.noise, self.noise)
+        pace = lanes / self.request_seconds if self.request_seconds else 0.0
+        requests = min(pace, self.cap_requests_per_second) * SECONDS * factor
+        is_slow = self.slow_above is not None and lanes > self.slow_above
+        work = self.pace(min(lanes, self.slow_above or lanes)) * SECONDS * factor
+        return Window(SECONDS, int(work), int(requests), lanes, slowdowns=5 if is_slow else 0)
+
+
+def run(store: Store, windows: int, initial: int = 8, maximum: int = 256) -> list[Window]:
+    governor = Governor(initial, maximum=maximum)
+    seen = []
+    for _ in range(windows):
+        seen.append(store.window(governor.limit))
+        governor.observe(seen[-1])
+    return seen
+
+
+def rate(windows: list[Window]) -> float:
+    return mean(window.work_bytes / window.seconds for window in windows)
+
+
+NOISES = pytest.mark.parametrize(
+    ("noise", "seed"), [(0.0, 1), (0.05, 1), (0.05, 2), (0.05, 3), (0.1, 4), (0.1, 5)]
+)
+
+
+@NOISES
+def test_a_fast_store_is_used_up_to_its_cap(noise: float, seed: int) -> None:
+    store = Store(lane_bytes_per_second=90 * MB, cap_bytes_per_second=1200 * MB, noise=noise, seed=seed)
+    seen = run(store, 400)
+    assert rate(seen[20:]) > 0.9 * 1200 * MB
+    assert mean(window.in_use for window in seen[20:]) < 40
+
+
+def test_a_short_run_reaches_a_high_level_within_seconds() -> None:
+    seen = run(Store(lane_bytes_per_second=90 * MB), 10, maximum=128)
+    assert seen[4].in_use >= 64
+
+
+@NOISES
+def test_a_store_that_four_lanes_fill_gets_few(noise: float, seed: int) -> None:
+    store = Store(lane_bytes_per_second=300 * MB, cap_bytes_per_second=1200 * MB, noise=noise, seed=seed)
+    seen = run(store, 600)
+    assert max(window.in_use for window in seen) <= 24
+    assert mean(window.in_use for window in seen[50:]) <= 16
+    assert rate(seen[20:]) > 0.9 * 1200 * MB
+
+
+@NOISES
+def test_a_store_that_asks_to_slow_down_is_rarely_asked_twice(noise: float, seed: int) -> None:
+    store = Store(lane_bytes_per_second=20 * MB, slow_above=32, noise=noise, seed=seed)
+    seen = run(store, 2000)
+    assert rate(seen[50:]) > 0.8 * 32 * 20 * MB
+    assert sum(window.slowdowns > 0 for window in seen[50:]) < 0.02 * len(seen)
+
+
+@NOISES
+def test_small_requests_are_judged_by_their_number(noise: float, seed: int) -> None:
+    store = Store(request_seconds=0.03, cap_requests_per_second=3000, noise=noise, seed=seed)
+    seen = run(store, 400)
+    assert mean(window.requests / window.seconds for window in seen[50:]) > 0.9 * 3000
+
+
+def test_latency_alone_leads_to_the_maximum() -> None:
+    seen = run(Store(request_seconds=0.03), 40, maximum=64)
+    assert seen[-1].in_use == 64
+
+
+def test_lanes_without_work_do_not_climb() -> None:
+    governor = Governor(8)
+    for _ in range(100):
+        governor.observe(Window(SECONDS, 10 * MB, 10, in_use=3))
+    assert governor.limit == 8
+
+
+@pytest.mark.parametrize("trouble", [{"slowdowns": 40}, {"timeouts": 1}])
+def test_trouble_lowers_the_limit_once_per_window(trouble: dict[str, int]) -> None:
+    governor = Governor(100)
+    assert governor.observe(Window(SECONDS, 0, 0, 100, **trouble)) == 70
+
+
+def test_late_answers_to_the_old_level_do_not_cut_again() -> None:
+    governor = Governor(100)
+    governor.observe(Window(SECONDS, 0, 0, 100, slowdowns=1))
+    assert governor.observe(Window(SECONDS, 0, 0, 100, slowdowns=1)) == 70
+    assert governor.observe(Window(SECONDS, 0, 0, 70, slowdowns=1)) == 49
+
+
+def test_a_store_that_grew_is_used_after_a_while() -> None:
+    store = Store(lane_bytes_per_second=20 * MB, slow_above=32)
+    governor = Governor(8)
+    for window in range(6000):
+        store.slow_above = 32 if window < 100 else None
+        governor.observe(store.window(governor.limit))
+    assert governor.limit > 100
+
+
+def test_a_fixed_number_is_kept_whatever_happens() -> None:
+    governor = Governor.fixed(5)
+    for window in (
+        Window(SECONDS, 10**9, 0, 5),
+        Window(SECONDS, 0, 0, 5, slowdowns=9),
+        Window(0.0, 0, 0, 5),
+    ) * 20:
+        assert governor.observe(window) == 5
+
+
+def test_bounds_that_leave_nothing_are_refused() -> None:
+    with pytest.raises(ValueError):
+        Governor(1, minimum=3, maximum=2)
+    with pytest.raises(ValueError):
+        Governor.fixed(0)
+
+
+windows = st.builds(
+    Window,
+    seconds=st.floats(0, 10),
+    work_bytes=st.integers(0, 10**12),
+    requests=st.integers(0, 10**6),
+    in_use=st.integers(0, 500),
+    slowdowns=st.sampled_from([0, 0, 0, 1, 50]),
+    timeouts=st.sampled_from([0, 0, 0, 1]),
+)
+
+
+@given(st.integers(-5, 600), st.integers(1, 20), st.integers(0, 400), st.lists(windows, max_size=200))
+def test_the_limit_never_leaves_its_bounds(initial: int, minimum: int, more: int, seen: list[Window]) -> None:
+    governor = Governor(initial, minimum, minimum + more)
+    assert minimum <= governor.limit <= minimum + more
+    for window in seen:
+        assert minimum <= governor.observe(window) <= minimum + more

@@ -1,0 +1,211 @@
+"""Lands one download: complete and durable under its final name, or not there at all.
+
+The bytes go to a temporary file in the same folder, with their space reserved first. The order of the end is
+what makes it safe: the file's bytes reach the disk, then the name changes in one step, then the folder
+reaches the disk. Whatever had the final name before stays whole until that step. Whether the bytes are right
+is decided elsewhere, before `commit`. Every call blocks: for worker threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+import threading
+from functools import cache
+from pathlib import Path
+
+from transfer.model.errors import LocalFileError
+from transfer.stores.local.folders import Folder, clash_error, open_below, split_relative
+from transfer.stores.local.storage import reserve, sync_file
+from transfer.stores.local.walk import kind_of
+
+TEMPORARY_SUFFIX = ".transfer"
+"""How unfinished files end; what a killed run leaves behind can be found and removed by it."""
+
+_KEPT_NAME_BYTES = 100
+"""Of the final name in the temporary one: enough to recognise it, short enough for every file system."""
+
+_SYSTEM_LINKS = ("/proc/", "/dev/")
+"""Where links such as /dev/stdout lead; behind one may well be a regular file, when output is redirected."""
+
+_UMASK_LOCK = threading.Lock()
+
+
+class DurableFile:
+    """A file on its way to its final name.
+
+    Attributes:
+        path: The final path as the user would write it.
+        fd: Open for reading and writing at explicit offsets; -1 after `commit` or `discard`.
+    """
+
+    __slots__ = ("_folder", "_name", "_temporary", "fd", "path")
+
+    def __init__(self, folder: Folder, name: str, temporary: str, fd: int) -> None:
+        self._folder = folder
+        self._name = name
+        self._temporary: str | None = temporary
+        self.fd = fd
+        self.path = folder.path_of(name)
+
+    @classmethod
+    def create(cls, root: str, relative: str, size: int | None) -> DurableFile:
+        """Make the folders on the way, a temporary file beside the final name, and room for the bytes.
+
+        Args:
+            root: The folder that nothing may leave; "" is the current one. It is made when missing and may be
+                a link.
+            relative: The file's path below the root, with `/` between components. Links on the way are
+                refused.
+            size: In bytes; None when it is not known before the end.
+
+        Raises:
+            LocalFileError: The final name is a folder or no regular file, a folder on the way is a file,
+                there is no space, or the system refuses otherwise. Nothing temporary stays behind.
+            UnsafeKeyError: `relative` could lead out of the root.
+        """
+        *folders, name = split_relative(relative) or [""]
+        if not name:
+            raise LocalFileError("the file has no name", subject=root, remedy="name a file")
+        folder = open_below(root, folders)
+        try:
+            _require_replaceable(folder, name)
+            temporary, fd = _create_temporary(folder, name)
+        except OSError as error:
+            folder.close()
+            raise LocalFileError.from_os_error(error, folder.path_of(name)) from error
+        except LocalFileError:
+            folder.close()
+            raise
+        landing = cls(folder, name, temporary, fd)
+        if size:
+            landing._reserve(size)
+        return landing
+
+    def commit(self, mtime_ns: int | None) -> None:
+        """Return when the file has its final name, permissions and time, and a loss of power cannot undo it.
+
+        Args:
+            mtime_ns: Modification time in nanoseconds since the epoch; None leaves the time of the last
+                write.
+
+        Raises:
+            LocalFileError: The system refuses, or the final name has become a folder. The temporary file is
+            gone.
+            ValueError: The file was committed or discarded before.
+        """
+        if self._temporary is None:
+            raise ValueError(f"{self.path} was committed or discarded before")
+        try:
+            self._finish_contents(mtime_ns)
+            _require_replaceable(self._folder, self._name)
+            self._folder.replace(self._temporary, self._name)
+            self._temporary = None
+            self._folder.sync()
+        except OSError as error:
+            raise LocalFileError.from_os_error(error, self.path) from error
+        except OverflowError as error:
+            raise LocalFileError(
+                "the modification time is out of the system's range", subject=self.path
+            ) from error
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what is unfinished and close everything. Never raises; harmless after `commit` and twice."""
+        with contextlib.suppress(OSError):
+            self._close_file()
+        temporary, self._temporary = self._temporary, None
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                self._folder.remove_file(temporary)
+        with contextlib.suppress(OSError):
+            self._folder.close()
+
+    def _reserve(self, size: int) -> None:
+        try:
+            reserve(self.fd, size)
+        except (OSError, OverflowError) as error:
+            self.discard()
+            if isinstance(error, OSError):
+                raise LocalFileError.from_os_error(error, self.path) from error
+            raise LocalFileError("the file is too large for this system", subject=self.path) from error
+
+    def _finish_contents(self, mtime_ns: int | None) -> None:
+        """Permissions and time come before the sync, so that all reach the disk together."""
+        if hasattr(os, "fchmod"):
+            os.fchmod(self.fd, 0o666 & ~_umask())
+        times = None if mtime_ns is None else (mtime_ns, mtime_ns)
+        if times is not None and os.utime in os.supports_fd:
+            os.utime(self.fd, ns=times)
+        sync_file(self.fd)
+        # Windows renames closed files only, and knows no utime on a descriptor.
+        self._close_file()
+        if times is not None and os.utime not in os.supports_fd and self._temporary is not None:
+            os.utime(Path(self._folder.path, self._temporary), ns=times)
+
+    def _close_file(self) -> None:
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+
+def make_folder(root: str, relative: str) -> None:
+    """Make the folder `relative` below `root`, as a `name/` marker asks for; "" is the root itself.
+
+    Raises:
+        LocalFileError: A component is a file or a link, or the system refuses.
+        UnsafeKeyError: `relative` could lead out of the root.
+    """
+    open_below(root, split_relative(relative)).close()
+
+
+def _require_replaceable(folder: Folder, name: str) -> None:
+    """Refuse to rename over anything but a regular file or an ordinary link.
+
+    Links are followed to decide: to rename over /dev/null, or over the link /dev/stdout, breaks the system.
+    """
+    path = folder.path_of(name)
+    target = folder.link_target(name)
+    status = folder.status(name, follow_symlinks=True)
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise clash_error(path)
+    if target is not None and target.startswith(_SYSTEM_LINKS):
+        raise _not_replaced(path, "a link of the system")
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        raise _not_replaced(path, kind_of(status.st_mode))
+
+
+def _not_replaced(path: str, kind: str) -> LocalFileError:
+    return LocalFileError(
+        f"{kind}, not a regular file: it is not replaced",
+        subject=path,
+        remedy="write - as the destination for standard output",
+    )
+
+
+def _create_temporary(folder: Folder, name: str) -> tuple[str, int]:
+    kept = name.encode("utf-8", "ignore")[:_KEPT_NAME_BYTES].decode("utf-8", "ignore")
+    while True:
+        temporary = f".{kept}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+        with contextlib.suppress(FileExistsError):
+            return temporary, folder.create_file(temporary)
+
+
+@cache
+def _umask() -> int:
+    """The permissions the user withholds from new files; read once, as the system only tells by changing it.
+
+    Linux shows it in /proc. Elsewhere a file made by another thread in that instant is more private, never
+    less.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    with _UMASK_LOCK:
+        umask = os.umask(0o077)
+        os.umask(umask)
+    return umask

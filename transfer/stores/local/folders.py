@@ -1,0 +1,219 @@
+"""Folders below a root that nothing can lead out of: entered one component at a time, never through a link.
+
+Where the system opens names relative to a folder's descriptor, a folder that is swapped for a link in the
+meantime changes nothing. Elsewhere paths are checked before use, which is the best such a system offers. A
+folder made here is durable (its name is on the disk) before anything is put into it. Blocking: for worker
+threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+from transfer.model.errors import LocalFileError, UnsafeKeyError
+from transfer.stores.local.storage import sync_folder
+
+BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.unlink, os.readlink, os.rename} <= os.supports_dir_fd
+"""Whether this system opens, makes, renames and removes names relative to a folder's descriptor."""
+
+_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+class Folder:
+    """An open folder; names given to its methods are single components.
+
+    Attributes:
+        path: The way to it as the user would write it.
+    """
+
+    __slots__ = ("_fd", "path")
+
+    def __init__(self, path: str, fd: int | None) -> None:
+        self.path = path
+        self._fd = fd
+
+    def path_of(self, name: str) -> str:
+        """How the user would write the name of something in this folder."""
+        return name if self.path in ("", os.curdir) else str(Path(self.path, name))
+
+    def enter(self, name: str) -> Folder:
+        """Open the folder `name` below this one; it is made when it is missing.
+
+        Raises:
+            LocalFileError: `name` is a file or a link, leads out of this folder, or the system refuses.
+        """
+        path = self.path_of(name)
+        try:
+            try:
+                return self._open_folder(name, path)
+            except FileNotFoundError:
+                self._make_folder(name)
+                return self._open_folder(name, path)
+        except OSError as error:
+            raise self._why_not_entered(name, path, error) from error
+
+    def create_file(self, name: str) -> int:
+        """Open a new file for reading and writing that only its owner may see.
+
+        Raises:
+            OSError: As the system says; FileExistsError when the name is taken.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        return os.open(self._at(name), flags | _NO_LINK, 0o600, dir_fd=self._fd)
+
+    def status(self, name: str, *, follow_symlinks: bool) -> os.stat_result | None:
+        """What `name` is now; None when there is no such thing."""
+        try:
+            return os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=follow_symlinks)
+        except FileNotFoundError:
+            return None
+
+    def link_target(self, name: str) -> str | None:
+        """Where the link `name` leads, as it is written there; None when `name` is no link or not there."""
+        try:
+            return os.readlink(self._at(name), dir_fd=self._fd)
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.ENOENT):
+                return None
+            raise
+
+    def replace(self, old: str, new: str) -> None:
+        """Give `old` the name `new` in one step, in place of a file of that name."""
+        os.replace(self._at(old), self._at(new), src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def remove_file(self, name: str) -> None:
+        """Remove a file."""
+        os.unlink(self._at(name), dir_fd=self._fd)
+
+    def sync(self) -> None:
+        """Return when the names in this folder would survive a loss of power."""
+        if self._fd is not None:
+            sync_folder(self._fd)
+
+    def close(self) -> None:
+        """Close the descriptor; closing again does nothing."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
+
+    def _at(self, name: str) -> str:
+        return name if self._fd is not None else str(Path(self.path, name))
+
+    def _make_folder(self, name: str) -> None:
+        # When another worker was faster, the name may still not be on the disk: it is synced all the same.
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self._at(name), dir_fd=self._fd)
+        self.sync()
+
+    def _open_folder(self, name: str, path: str) -> Folder:
+        if self._fd is not None:
+            return Folder(path, os.open(name, _FOLDER_FLAGS | _NO_LINK, dir_fd=self._fd))
+        child = Path(self.path, name)
+        if not stat.S_ISDIR(child.lstat().st_mode):
+            raise NotADirectoryError(str(child))
+        if _real(child.resolve().parent) != _real(Path(self.path).resolve()):
+            raise _link_error(path)
+        return Folder(str(child), None)
+
+    def _why_not_entered(self, name: str, path: str, error: OSError) -> LocalFileError:
+        """A link and a file both refuse to be opened as a folder, with codes that differ between systems."""
+        try:
+            status = self.status(name, follow_symlinks=False)
+        except OSError:
+            status = None
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            return _link_error(path)
+        if status is not None and not stat.S_ISDIR(status.st_mode):
+            return clash_error(path)
+        return LocalFileError.from_os_error(error, path)
+
+
+def open_root(path: str) -> Folder:
+    """Open the folder that everything goes below; it and its parents are made when missing; it may be a link.
+
+    Raises:
+        LocalFileError: It is no folder, or the system refuses.
+    """
+    root = path or os.curdir
+    try:
+        _make_root(Path(root))
+        if BY_DESCRIPTOR:
+            return Folder(root, os.open(root, _FOLDER_FLAGS))
+        next(Path(root).iterdir(), None)
+    except OSError as error:
+        raise LocalFileError.from_os_error(error, root) from error
+    return Folder(root, None)
+
+
+def open_below(root: str, components: list[str]) -> Folder:
+    """Open the folder `components` below `root`, making what is missing.
+
+    Raises:
+        LocalFileError: As `open_root` and `Folder.enter`.
+    """
+    folder = open_root(root)
+    for name in components:
+        try:
+            child = folder.enter(name)
+        finally:
+            folder.close()
+        folder = child
+    return folder
+
+
+def split_relative(relative: str) -> list[str]:
+    """The components of a path below a root; "" is the root itself and has none.
+
+    Raises:
+        UnsafeKeyError: The path could lead elsewhere. Keys are made safe long before; this is the last line
+        of defence.
+    """
+    components = relative.split("/") if relative else []
+    for name in components:
+        if name in ("", ".", "..") or "\0" in name or os.sep in name or os.path.splitdrive(name)[0]:
+            raise UnsafeKeyError(
+                "not a path below the target folder",
+                subject=relative,
+                remedy="use --unsafe-keys skip or escape",
+            )
+    return components
+
+
+def clash_error(path: str) -> LocalFileError:
+    """One key is a file and another one needs a folder of the same name; a disk cannot hold both."""
+    return LocalFileError(
+        "the same name is needed both for a file and for a folder",
+        subject=path,
+        remedy="download one of the keys to another folder",
+    )
+
+
+def _link_error(path: str) -> LocalFileError:
+    return LocalFileError(
+        "a symbolic link inside the target folder is not followed",
+        subject=path,
+        remedy="replace it by a folder, or name the folder it leads to as the destination",
+    )
+
+
+def _make_root(root: Path) -> None:
+    if root.is_dir():
+        return
+    if not root.parent.is_dir():
+        _make_root(root.parent)
+    root.mkdir(exist_ok=True)
+    if BY_DESCRIPTOR:
+        parent = Folder("", os.open(root.parent, _FOLDER_FLAGS))
+        try:
+            parent.sync()
+        finally:
+            parent.close()
+
+
+def _real(path: Path) -> str:
+    return os.path.normcase(path)

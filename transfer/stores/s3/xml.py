@@ -1,0 +1,321 @@
+"""The XML of S3: what answers mean and how requests are written. Pure: bytes to values and back, no I/O.
+
+Every `parse_*` gives a value or raises `ProtocolError`, never another exception, whatever the bytes. Reading
+itself, with its bounds, is in `xml_reader`; the hot listing page is in `xml_listing`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType
+from transfer.model.errors import ProtocolError, UsageError
+from transfer.stores.s3.xml_listing import parse_list_page
+from transfer.stores.s3.xml_reader import (
+    Element,
+    choose_key_decoder,
+    parse_count,
+    parse_flag,
+    parse_time,
+    read_tree,
+)
+
+__all__ = [
+    "CompleteResult",
+    "CompletedPart",
+    "CopyResult",
+    "DeleteFailure",
+    "ErrorBody",
+    "PartsPage",
+    "PendingUpload",
+    "UploadedPart",
+    "UploadsPage",
+    "build_complete",
+    "build_delete",
+    "parse_complete",
+    "parse_copy_result",
+    "parse_create_upload",
+    "parse_delete_result",
+    "parse_error",
+    "parse_list_page",
+    "parse_list_parts",
+    "parse_list_uploads",
+    "split_deletable",
+]
+
+_NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_CHECKSUM_ELEMENTS = {
+    f"Checksum{algorithm.name}": algorithm for algorithm in ChecksumAlgorithm if algorithm.is_stored
+}
+# XML 1.0, section 2.2: every other character is no part of a document, not even as a character reference.
+_uncarriable = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
+# A parser turns a raw carriage return into a line feed, and some drop blanks at the ends.
+_ESCAPED_BLANKS = {"\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """An `<Error>` document; "" or None for what the store did not say."""
+
+    code: str
+    message: str
+    request_id: str
+    region: str | None
+    endpoint: str | None
+    bucket: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedPart:
+    """A part as CompleteMultipartUpload names it; the checksum is the one it was uploaded with, if any."""
+
+    number: int
+    etag: str
+    checksum: Checksum | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteResult:
+    """What became of a multipart upload: the ETag as written and the checksums of the whole object.
+
+    Attributes:
+        checksum_type: The type when the store named one; else the form of each checksum tells it.
+    """
+
+    etag: str
+    checksums: tuple[Checksum, ...]
+    checksum_type: ChecksumType | None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """The outcome of CopyObject or UploadPartCopy; `modified_seconds` since the epoch, 0 when not said."""
+
+    etag: str
+    modified_seconds: float
+    checksums: tuple[Checksum, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFailure:
+    """A key that DeleteObjects could not delete."""
+
+    key: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    """A part that an unfinished upload holds; `size` in bytes, the ETag as written."""
+
+    number: int
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartsPage:
+    """One page of ListParts; `next_marker` asks for the next one, None on the last."""
+
+    parts: tuple[UploadedPart, ...]
+    next_marker: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingUpload:
+    """An unfinished multipart upload; `initiated_seconds` since the epoch, 0 when not said."""
+
+    key: str
+    upload_id: str
+    initiated_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class UploadsPage:
+    """One page of ListMultipartUploads; both markers ask for the next one, None on the last."""
+
+    uploads: tuple[PendingUpload, ...]
+    next_key_marker: str | None
+    next_upload_id_marker: str | None
+
+
+def parse_error(body: bytes) -> ErrorBody | None:
+    """Read an error; None when the body is no `<Error>` document, XML or not. Never raises.
+
+    To be asked before `parse_complete`, `parse_copy_result` and `parse_delete_result` too: those verbs may
+    report an error in the body of a 200 (AWS: CompleteMultipartUpload, CopyObject).
+    """
+    try:
+        root = read_tree(body)
+    except ProtocolError:
+        return None
+    if root.name != "Error":
+        return None
+    fields = {child.name: child.text.strip() for child in root.children if not child.children}
+    return ErrorBody(
+        code=fields.get("Code", ""),
+        message=fields.get("Message", ""),
+        request_id=fields.get("RequestId", ""),
+        region=fields.get("Region") or None,
+        endpoint=fields.get("Endpoint") or None,
+        bucket=fields.get("Bucket") or fields.get("BucketName") or None,
+    )
+
+
+def parse_create_upload(body: bytes) -> str:
+    """Read the upload id that CreateMultipartUpload answers with."""
+    return _read(body, "InitiateMultipartUploadResult").require_text("UploadId")
+
+
+def parse_complete(body: bytes) -> CompleteResult:
+    """Read the answer of CompleteMultipartUpload; an `<Error>` in its place is a `ProtocolError`."""
+    root = _read(body, "CompleteMultipartUploadResult")
+    return CompleteResult(root.require_text("ETag"), _read_checksums(root), _read_checksum_type(root))
+
+
+def parse_copy_result(body: bytes) -> CopyResult:
+    """Read the answer of CopyObject or UploadPartCopy; an `<Error>` in its place is a `ProtocolError`."""
+    root = _read(body, "CopyObjectResult", "CopyPartResult")
+    modified = parse_time(root.find_text("LastModified"))
+    return CopyResult(root.require_text("ETag"), modified, _read_checksums(root))
+
+
+def parse_delete_result(body: bytes) -> tuple[DeleteFailure, ...]:
+    """Read the failures that DeleteObjects answers with; empty when every key is gone."""
+    root = _read(body, "DeleteResult")
+    return tuple(
+        DeleteFailure(
+            key=failure.require_text("Key"),
+            code=failure.find_text("Code") or "",
+            message=failure.find_text("Message") or "",
+        )
+        for failure in root.every("Error")
+    )
+
+
+def parse_list_parts(body: bytes) -> PartsPage:
+    """Read a page of ListParts."""
+    root = _read(body, "ListPartsResult")
+    parts = tuple(
+        UploadedPart(
+            number=parse_count(part.require_text("PartNumber")),
+            etag=part.require_text("ETag"),
+            size=parse_count(part.require_text("Size")),
+        )
+        for part in root.every("Part")
+    )
+    if not parse_flag(root.find_text("IsTruncated")):
+        return PartsPage(parts, None)
+    return PartsPage(parts, parse_count(root.require_text("NextPartNumberMarker")))
+
+
+def parse_list_uploads(body: bytes) -> UploadsPage:
+    """Read a page of ListMultipartUploads; keys are decoded as `EncodingType` says."""
+    root = _read(body, "ListMultipartUploadsResult")
+    decode = choose_key_decoder(root.find_text("EncodingType"))
+    uploads = tuple(
+        PendingUpload(
+            key=decode(upload.require_text("Key")),
+            upload_id=upload.require_text("UploadId"),
+            initiated_seconds=parse_time(upload.find_text("Initiated")),
+        )
+        for upload in root.every("Upload")
+    )
+    if not parse_flag(root.find_text("IsTruncated")):
+        return UploadsPage(uploads, None, None)
+    return UploadsPage(
+        uploads, decode(root.require_text("NextKeyMarker")), root.find_text("NextUploadIdMarker") or None
+    )
+
+
+def build_complete(parts: Sequence[CompletedPart]) -> bytes:
+    """Write the body of CompleteMultipartUpload.
+
+    Args:
+        parts: Every part, in ascending order of number (AWS refuses another order).
+    """
+    items = "".join(
+        f"<Part>{_format_checksum(part.checksum)}<ETag>{escape(part.etag)}</ETag>"
+        f"<PartNumber>{part.number}</PartNumber></Part>"
+        for part in parts
+    )
+    return _format_document("CompleteMultipartUpload", items)
+
+
+def split_deletable(keys: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Tell the keys that DeleteObjects can name from those it cannot, as XML 1.0 has no form for them.
+
+    Returns:
+        The keys for `build_delete`, and those to delete one by one; each list in the order given.
+
+    Raises:
+        UsageError: A key is empty: a DELETE of that name would address the bucket.
+    """
+    batch: list[str] = []
+    single: list[str] = []
+    for key in keys:
+        if not key:
+            raise UsageError("an empty key cannot be deleted")
+        (single if _uncarriable(key) else batch).append(key)
+    return batch, single
+
+
+def build_delete(keys: Sequence[str], *, quiet: bool = True) -> bytes:
+    """Write the body of DeleteObjects.
+
+    Args:
+        keys: At most 1,000 (AWS: DeleteObjects), as `split_deletable` lets through.
+        quiet: Whether the store answers with failures only.
+
+    Raises:
+        UsageError: A key is empty or has no form in XML 1.0.
+    """
+    _, single = split_deletable(keys)
+    if single:
+        raise UsageError("the key has characters that XML cannot carry", subject=ascii(single[0]))
+    items = "".join(f"<Object><Key>{escape(key, _ESCAPED_BLANKS)}</Key></Object>" for key in keys)
+    return _format_document("Delete", f"<Quiet>true</Quiet>{items}" if quiet else items)
+
+
+def _read(body: bytes, *roots: str) -> Element:
+    root = read_tree(body)
+    if root.name not in roots:
+        raise ProtocolError(f"expected <{roots[0]}>, got <{root.name[:40]}>")
+    return root
+
+
+def _read_checksums(root: Element) -> tuple[Checksum, ...]:
+    stated = _read_checksum_type(root)
+    found = []
+    for name, algorithm in _CHECKSUM_ELEMENTS.items():
+        value = (root.find_text(name) or "").strip()
+        if value:
+            # The count of parts marks a composite; base64 has no dash.
+            told = ChecksumType.COMPOSITE if "-" in value else ChecksumType.FULL_OBJECT
+            found.append(Checksum(algorithm, value, stated or told))
+    return tuple(found)
+
+
+def _read_checksum_type(root: Element) -> ChecksumType | None:
+    text = (root.find_text("ChecksumType") or "").strip()
+    if not text:
+        return None
+    try:
+        return ChecksumType(text)
+    except ValueError as error:
+        raise ProtocolError(f"an unknown checksum type: {text[:40]!a}") from error
+
+
+def _format_checksum(checksum: Checksum | None) -> str:
+    if checksum is None or not checksum.algorithm.is_stored:
+        return ""
+    name = f"Checksum{checksum.algorithm.name}"
+    return f"<{name}>{escape(checksum.value)}</{name}>"
+
+
+def _format_document(root: str, items: str) -> bytes:
+    return f'<?xml version="1.0" encoding="UTF-8"?><{root} xmlns="{_NAMESPACE}">{items}</{root}>'.encode()

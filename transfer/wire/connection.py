@@ -1,0 +1,374 @@
+"""One HTTP/1.1 connection: a request out, its answer in, then the next.
+
+It owns the order of bytes on the stream and knows when the connection may serve again. It must never retry: what
+failed is said in a WireError whose fields let the layer above judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from transfer.model.errors import ProtocolError, WireError
+from transfer.system.positional import write_at
+from transfer.wire.flow import Flow
+from transfer.wire.heads import (
+    MAX_HEAD_BYTES,
+    BodyFraming,
+    ResponseHead,
+    body_framing,
+    build_request_head,
+    parse_response_head,
+)
+from transfer.wire.origin import Origin
+from transfer.wire.proxy import Proxy
+from transfer.wire.stream import ByteStream, PeerAnsweredError, Tap
+
+INPUT_BUFFER_BYTES: Final = 16 * 1024
+"""Holds heads and small bodies; the first bytes of a large body that land here take the slow path, so it is small."""
+
+SMALL_BODY_LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""A body read into memory is a listing page or an error document: beyond this the server is broken or hostile."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileBody:
+    """A request body that is a range of an open file."""
+
+    fd: int
+    offset: int
+    length: int
+
+
+BytesBody = bytes | bytearray | memoryview
+Body = BytesBody | FileBody
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `target` is the encoded path and query; Host and Content-Length are written by the connection.
+
+    Attributes:
+        stall_seconds: Overrides the connection's deadline; `float("inf")` for requests whose answer may take minutes
+            in silence (CompleteMultipartUpload and CopyObject).
+    """
+
+    method: str
+    target: str
+    headers: Sequence[tuple[str, str]] = ()
+    body: Body = b""
+    stall_seconds: float | None = None
+
+
+class ConnectionState(Enum):
+    """What a connection can do next."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    CLOSED = "closed"
+
+
+class Connection:
+    """A connected stream that speaks HTTP/1.1."""
+
+    def __init__(self, stream: ByteStream, origin: Origin, stall_seconds: float, proxy: Proxy | None = None) -> None:
+        """Own `stream`. `proxy` is given when requests go to it in absolute form, not through a tunnel."""
+        self.stream: Final = stream
+        self.origin: Final = origin
+        self.state = ConnectionState.IDLE
+        self.requests_served = 0
+        self._stall_seconds: Final = stall_seconds
+        self._proxy: Final = proxy
+        self._input: Final = memoryview(bytearray(INPUT_BUFFER_BYTES))
+        self._start = 0
+        self._end = 0
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.origin} {self.state.value} served={self.requests_served}>"
+
+    async def exchange(self, request: Request, flow: Flow) -> Response:
+        """Send a request and read the head of its answer.
+
+        The answer's body must be read to its end before the connection can serve again.
+
+        Raises:
+            WireError: The conversation failed; the connection is closed.
+            SourceChangedError: The body's file ended early; the connection is closed.
+        """
+        if self.state is not ConnectionState.IDLE:
+            raise RuntimeError(f"{self!r} is not idle")
+        self.state = ConnectionState.BUSY
+        self.stream.stall_seconds = request.stall_seconds or self._stall_seconds
+        try:
+            sent_all = await self._send(request, flow)
+            head = await self._receive_final_head()
+            framing = body_framing(request.method, head)
+        except WireError as error:
+            error.reused = self.requests_served > 0
+            self.close()
+            raise
+        except BaseException:
+            self.close()
+            raise
+        reusable = sent_all and head.keep_alive and (framing.chunked or framing.length is not None)
+        return Response(self, head, framing, reusable=reusable)
+
+    def close(self) -> None:
+        """Close the connection; idempotent."""
+        if self.state is not ConnectionState.CLOSED:
+            self.state = ConnectionState.CLOSED
+            self.stream.close()
+
+    def finish(self, *, reusable: bool) -> None:
+        """Called by the response when its body has been read to the end."""
+        if self.state is not ConnectionState.BUSY:
+            return
+        self.requests_served += 1
+        if reusable and self._start == self._end:
+            self.state = ConnectionState.IDLE
+        else:
+            self.close()
+
+    async def _send(self, request: Request, flow: Flow) -> bool:
+        """Send head and body; False when the peer answered before it had everything."""
+        body = request.body
+        length = body.length if isinstance(body, FileBody) else len(body)
+        try:
+            head = self._head_of(request, length)
+            if isinstance(body, FileBody):
+                await self.stream.send(memoryview(head), more=bool(length))
+                await self.stream.send_file(body.fd, body.offset, length, flow)
+            elif length <= INPUT_BUFFER_BYTES:
+                await self.stream.send(memoryview(head + body if length else head))
+                flow.moved(length)
+            else:
+                await self.stream.send(memoryview(head), more=True)
+                await self._send_from_memory(memoryview(body), flow)
+        except PeerAnsweredError:
+            return False
+        return True
+
+    async def _send_from_memory(self, view: memoryview, flow: Flow) -> None:
+        while view:
+            step = view[: flow.step_bytes]
+            await flow.admit(len(step))
+            view = view[len(step) :]
+            await self.stream.send(step, more=bool(view))
+            flow.moved(len(step))
+
+    def _head_of(self, request: Request, length: int) -> bytes:
+        headers = [("Host", self.origin.host_header), *request.headers]
+        if length or request.method in ("PUT", "POST"):
+            headers.append(("Content-Length", str(length)))
+        target = request.target
+        if self._proxy is not None:
+            target = f"{self.origin}{target}"
+            headers += self._proxy.headers
+        return build_request_head(request.method, target, headers)
+
+    async def _receive_final_head(self) -> ResponseHead:
+        """Read heads until one that is not interim (1xx)."""
+        while True:
+            head = parse_response_head(await self._receive_head_block())
+            if head.status >= 200:
+                return head
+
+    async def _receive_head_block(self) -> bytes:
+        collected = bytearray()
+        while True:
+            if self._start == self._end:
+                await self._fill(answered=bool(collected))
+            searched_from = max(0, len(collected) - 3)
+            collected += self._input[self._start : self._end]
+            position = collected.find(b"\r\n\r\n", searched_from)
+            if position >= 0:
+                self._start = self._end - (len(collected) - position - 4)
+                return bytes(collected[:position])
+            self._start = self._end
+            if len(collected) > MAX_HEAD_BYTES:
+                raise ProtocolError("the head of the answer is too long")
+
+    async def _fill(self, *, answered: bool) -> None:
+        """Receive into the empty input buffer."""
+        try:
+            got = await self.stream.receive_into(self._input)
+        except WireError as error:
+            error.answered = answered
+            raise
+        if got == 0:
+            raise WireError("the server closed the connection without an answer", answered=answered)
+        self._start, self._end = 0, got
+
+    def take_buffered(self, limit: int) -> memoryview:
+        """Take up to `limit` bytes that arrived together with the head; valid until the next receive."""
+        taken = self._input[self._start : min(self._end, self._start + limit)]
+        self._start += len(taken)
+        return taken
+
+    async def receive_some(self, view: memoryview) -> int:
+        """Receive body bytes into `view`: buffered ones first; 0 when the peer closed."""
+        buffered = self.take_buffered(len(view))
+        if buffered:
+            view[: len(buffered)] = buffered
+            return len(buffered)
+        return await self.stream.receive_into(view)
+
+    async def receive_line(self) -> bytes:
+        """Receive one CRLF-ended line of the chunked coding, without its end."""
+        line = bytearray()
+        while True:
+            if self._start == self._end:
+                await self._fill(answered=True)
+            line += self.take_buffered(1)
+            if line.endswith(b"\r\n"):
+                return bytes(line[:-2])
+            if len(line) > 4096:
+                raise ProtocolError("a malformed chunk in the answer")
+
+
+class Response:
+    """The answer to one request: its head, and its body exactly once.
+
+    Attributes:
+        length: Bytes of the body when the head told, else None.
+    """
+
+    def __init__(self, connection: Connection, head: ResponseHead, framing: BodyFraming, *, reusable: bool) -> None:
+        self.head: Final = head
+        self.length: Final = framing.length
+        self.connection: Final = connection
+        self._reusable: Final = reusable
+        self._chunked: Final = framing.chunked
+        self._left = framing.length
+        self._chunk_left = 0
+        self._chunk_ended = False
+        if framing.length == 0:
+            self._finish()
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return self.head.status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Header values by lower-case name."""
+        return self.head.headers
+
+    async def read(self, limit_bytes: int = SMALL_BODY_LIMIT_BYTES) -> bytes:
+        """Read the whole body into memory.
+
+        Raises:
+            ProtocolError: The body is larger than `limit_bytes`.
+            WireError: The connection broke before the end.
+        """
+        collected = bytearray()
+        hop = memoryview(bytearray(min(INPUT_BUFFER_BYTES, limit_bytes) or 1))
+        while got := await self.read_into(hop):
+            collected += hop[:got]
+            if len(collected) > limit_bytes:
+                self.abandon()
+                raise ProtocolError(f"the answer is larger than {limit_bytes} bytes")
+        return bytes(collected)
+
+    async def read_into(self, view: memoryview) -> int:
+        """Read some of the body into `view`; 0 at its end.
+
+        Raises:
+            WireError: The connection broke before the end.
+        """
+        if self._chunked and self._left is None:
+            await self._next_chunk()
+        if self._left == 0:
+            return 0
+        bound = self._chunk_left if self._chunked else self._left
+        try:
+            got = await self.connection.receive_some(view if bound is None else view[:bound])
+        except BaseException:
+            self.abandon()
+            raise
+        if got == 0:
+            if bound is not None:
+                self.abandon()
+                raise WireError("the server closed the connection before the end of the body", answered=True)
+            self._left = 0
+            self._finish()
+            return 0
+        if self._chunked:
+            self._chunk_left -= got
+        elif self._left is not None:
+            self._left -= got
+            if self._left == 0:
+                self._finish()
+        return got
+
+    async def read_into_file(self, fd: int, offset: int, flow: Flow, tap: Tap | None) -> bool:
+        """Move the whole body into a file at `offset`.
+
+        Returns:
+            Whether `tap` saw every byte.
+
+        Raises:
+            WireError: The connection broke before the end.
+            ProtocolError: The answer does not tell its length.
+            OSError: The file could not be written.
+        """
+        if self._left is None:
+            self.abandon()
+            raise ProtocolError("the answer does not tell the length of its body")
+        stream = self.connection.stream
+        try:
+            buffered = self.connection.take_buffered(self._left)
+            if buffered:
+                write_at(fd, buffered, offset)
+                if stream.sees_received_bytes and tap is not None:
+                    tap(buffered)
+                flow.moved(len(buffered))
+                self._left -= len(buffered)
+            await stream.receive_into_file(fd, offset + len(buffered), self._left, flow, tap)
+        except BaseException:
+            self.abandon()
+            raise
+        self._left = 0
+        self._finish()
+        return stream.sees_received_bytes
+
+    def abandon(self) -> None:
+        """Give the rest of the body up; the connection closes unless the body had ended."""
+        self.connection.finish(reusable=False)
+
+    def _finish(self) -> None:
+        self.connection.finish(reusable=self._reusable)
+
+    async def _next_chunk(self) -> None:
+        """Stand inside a chunk, or at the end of the body (RFC 9112, section 7.1)."""
+        if self._chunk_left:
+            return
+        try:
+            if self._chunk_ended and await self.connection.receive_line():
+                raise ProtocolError("a malformed chunk in the answer")
+            line = await self.connection.receive_line()
+            self._chunk_ended = True
+            self._chunk_left = parse_chunk_size(line)
+            if self._chunk_left == 0:
+                while await self.connection.receive_line():
+                    pass
+                self._left = 0
+                self._finish()
+        except BaseException:
+            self.abandon()
+            raise
+
+
+def parse_chunk_size(line: bytes) -> int:
+    """Read a chunk-size line; extensions are ignored.
+
+    Raises:
+        ProtocolError: No hexadecimal size, or one beyond any sane chunk.
+    """
+    digits = line.partition(b";")[0].strip(b" \t")
+    if not 1 <= len(digits) <= 15 or digits.strip(b"0123456789abcdefABCDEF"):
+        raise ProtocolError("a malformed chunk size in the answer")
+    return int(digits, 16)

@@ -1,0 +1,206 @@
+"""Making connections: names to addresses, proxies, TLS, and the stream that suits the platform.
+
+Every address a name resolves to is used in turn, so that load spreads over a store's front ends and a dead one costs
+one failed attempt, not the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import sys
+from dataclasses import dataclass
+from typing import Any, Final
+
+import anyio
+
+from transfer.model.errors import ConnectError, WireError
+from transfer.wire.connection import Connection
+from transfer.wire.heads import MAX_HEAD_BYTES, build_request_head, parse_response_head
+from transfer.wire.origin import Origin
+from transfer.wire.plain import PlainStream
+from transfer.wire.proxy import Proxy, proxy_for
+from transfer.wire.stream import ByteStream
+from transfer.wire.tls import TlsStream, make_tls_context, wrap_socket
+
+CONNECT_SECONDS: Final = 10.0
+"""How long one address may take to accept a connection; the next one is tried after that."""
+
+RESOLUTION_SECONDS: Final = 30.0
+"""How long the addresses of a name are used before it is asked for again: S3 moves its front ends by short-lived DNS
+answers (AWS: Performance guidelines for Amazon S3)."""
+
+_Address = tuple[int, tuple[Any, ...]]
+
+
+@dataclass(slots=True)
+class _Resolution:
+    addresses: tuple[_Address, ...]
+    expires_seconds: float
+    next_index: int = 0
+
+
+class Dialer:
+    """Opens connections for one run; holds the TLS context, the resolved names and the splice pipe they share."""
+
+    def __init__(self, *, verify_tls: bool, ca_bundle: str | None, stall_seconds: float) -> None:
+        self._verify_tls: Final = verify_tls
+        self._ca_bundle: Final = ca_bundle
+        self._stall_seconds: Final = stall_seconds
+        self._tls_context: ssl.SSLContext | None = None
+        self._resolutions: dict[tuple[str, int], _Resolution] = {}
+        self._movers: Final = _PlatformMovers()
+
+    async def dial(self, origin: Origin) -> Connection:
+        """Open a connection to an origin, through the proxy the environment names for it.
+
+        Raises:
+            ConnectError: No address accepts, the name is unknown, or the proxy refuses.
+            TlsError: The server's certificate is not trusted.
+            ConfigurationError: The proxy variable or the certificate bundle is unusable.
+        """
+        proxy = proxy_for(origin)
+        sock = await self._connect(proxy.origin if proxy else origin)
+        try:
+            if not origin.is_tls:
+                stream = self._movers.plain_stream(sock)
+                return Connection(stream, origin, self._stall_seconds, proxy)
+            if proxy is not None:
+                await _tunnel(PlainStream(sock, asyncio.get_running_loop()), origin, proxy)
+            return Connection(await self._encrypt(sock, origin), origin, self._stall_seconds)
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, WireError) and error.subject is None:
+                error.subject = str(origin)
+            raise
+
+    def close(self) -> None:
+        """Release what the connections shared; they must be closed before."""
+        self._movers.close()
+
+    async def _encrypt(self, sock: socket.socket, origin: Origin) -> ByteStream:
+        if self._tls_context is None:
+            self._tls_context = make_tls_context(verify=self._verify_tls, ca_bundle=self._ca_bundle)
+        wrapped = wrap_socket(sock, self._tls_context, origin.host)
+        stream = TlsStream(wrapped, asyncio.get_running_loop())
+        try:
+            with anyio.fail_after(CONNECT_SECONDS):
+                await stream.handshake()
+        except TimeoutError as error:
+            stream.close()
+            raise ConnectError(f"the TLS handshake took longer than {CONNECT_SECONDS:g} s") from error
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    async def _connect(self, origin: Origin) -> socket.socket:
+        resolution = await self._resolve(origin)
+        count = len(resolution.addresses)
+        first = resolution.next_index
+        resolution.next_index = (first + 1) % count
+        failure: OSError | None = None
+        for turn in range(count):
+            family, address = resolution.addresses[(first + turn) % count]
+            try:
+                return await _connect_to(family, address)
+            except OSError as error:
+                failure = error
+        self._resolutions.pop((origin.host, origin.port), None)
+        raise ConnectError(
+            f"cannot connect: {_reason(failure)}",
+            subject=str(origin),
+            remedy="check that the endpoint URL is right and the server is up",
+        ) from failure
+
+    async def _resolve(self, origin: Origin) -> _Resolution:
+        loop = asyncio.get_running_loop()
+        known = self._resolutions.get((origin.host, origin.port))
+        if known is not None and loop.time() < known.expires_seconds:
+            return known
+        try:
+            answers = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise ConnectError(
+                f"the name {origin.host} cannot be resolved",
+                subject=str(origin),
+                remedy="check the endpoint URL and the network",
+            ) from error
+        addresses = tuple(dict.fromkeys((int(family), tuple(address)) for family, _, _, _, address in answers))
+        found = _Resolution(addresses, loop.time() + RESOLUTION_SECONDS)
+        self._resolutions[origin.host, origin.port] = found
+        return found
+
+
+class _PlatformMovers:
+    """The fastest plain stream the platform offers."""
+
+    def __init__(self) -> None:
+        self._pipe: Any = None
+
+    def plain_stream(self, sock: socket.socket) -> PlainStream:
+        loop = asyncio.get_running_loop()
+        if sys.platform == "linux":
+            from transfer.wire.zero_copy import Pipe, ZeroCopyStream
+
+            if self._pipe is None:
+                self._pipe = Pipe()
+            return ZeroCopyStream(sock, loop, self._pipe)
+        return PlainStream(sock, loop)
+
+    def close(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+
+async def _connect_to(family: int, address: tuple[Any, ...]) -> socket.socket:
+    """Connect one socket. Raises OSError (TimeoutError among them)."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with anyio.fail_after(CONNECT_SECONDS):
+            await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _tunnel(stream: PlainStream, origin: Origin, proxy: Proxy) -> None:
+    """Ask the proxy for a tunnel to the origin (RFC 9110, section 9.3.6).
+
+    Reads byte by byte up to the end of the head: what follows belongs to the TLS handshake.
+    """
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    authority = f"{host}:{origin.port}"
+    head = build_request_head("CONNECT", authority, [("Host", authority), *proxy.headers])
+    answer = bytearray()
+    byte = memoryview(bytearray(1))
+    try:
+        with anyio.fail_after(CONNECT_SECONDS):
+            await stream.send(memoryview(head))
+            while not answer.endswith(b"\r\n\r\n"):
+                if not await stream.receive_into(byte) or len(answer) > MAX_HEAD_BYTES:
+                    raise ConnectError("the proxy closed the connection", subject=str(proxy.origin))
+                answer += byte
+    except TimeoutError as error:
+        raise ConnectError("the proxy does not answer", subject=str(proxy.origin)) from error
+    status = parse_response_head(bytes(answer[:-4])).status
+    if not 200 <= status < 300:
+        remedy = "check the user and password in HTTPS_PROXY" if status == 407 else "check HTTPS_PROXY and NO_PROXY"
+        raise ConnectError(
+            f"the proxy refuses to connect to {authority} (HTTP {status})",
+            subject=str(proxy.origin),
+            remedy=remedy,
+        )
+
+
+def _reason(failure: OSError | None) -> str:
+    if isinstance(failure, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} s"
+    if failure is None or not failure.strerror:
+        return "no address accepts"
+    return failure.strerror.lower()

@@ -1,0 +1,115 @@
+"""HTTP/1.1 heads: building those of requests, parsing those of responses, and what frames a response's body.
+
+Pure functions over bytes. The parser is strict (RFC 9112): what is ambiguous is refused, because an answer that two
+parsers read differently is how bytes of one object end up in another. It must never raise anything but ProtocolError.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from transfer.model.errors import ProtocolError, UsageError
+
+MAX_HEAD_BYTES = 64 * 1024
+"""A head that is longer is refused; S3's largest legal one (8 KiB of headers, 2 KiB of them metadata) is far below."""
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_UNSAFE_IN_REQUEST = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """A parsed head. Header names are in lower case; repeated ones are joined by a comma (RFC 9110, 5.3)."""
+
+    status: int
+    reason: str
+    headers: dict[str, str]
+    keep_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BodyFraming:
+    """Where the body ends: after `length` bytes, after the last chunk, or (`length` None) when the server closes."""
+
+    length: int | None
+    chunked: bool = False
+
+
+def build_request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    """Write a request head.
+
+    Args:
+        method: Such as `PUT`.
+        target: Path and query, encoded; or an absolute URL or authority for a proxy.
+        headers: Names and values in the order to send.
+
+    Raises:
+        UsageError: A value holds a line break or another control character: sent as it is, it could forge headers.
+    """
+    lines = [f"{method} {target} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    text = "\r\n".join(lines)
+    if len(lines) != text.count("\n") + 1 or _UNSAFE_IN_REQUEST.search(text.replace("\r\n", "")):
+        raise UsageError("a header value holds a control character", remedy="remove line breaks from the value")
+    try:
+        return text.encode("latin-1") + b"\r\n\r\n"
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            "a header value holds a character that HTTP cannot carry", remedy="use ASCII or encode the value"
+        ) from error
+
+
+def parse_response_head(block: bytes) -> ResponseHead:
+    """Parse a response head.
+
+    Args:
+        block: Everything before the empty line that ends the head, without it.
+
+    Raises:
+        ProtocolError: The block is no well-formed HTTP/1.x response head.
+    """
+    lines = block.split(b"\r\n")
+    status_line = _STATUS_LINE.fullmatch(lines[0])
+    if status_line is None:
+        raise ProtocolError("the answer is not HTTP/1.1", remedy="check the endpoint URL, its scheme and its port")
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        field = _FIELD_LINE.fullmatch(line)
+        if field is None:
+            raise ProtocolError("a malformed header line in the answer")
+        name = field[1].decode("ascii").lower()
+        value = field[2].decode("latin-1").rstrip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    connection = {token.strip() for token in headers.get("connection", "").lower().split(",")}
+    keep_alive = "close" not in connection and (status_line[1] == b"1" or "keep-alive" in connection)
+    reason = (status_line[3] or b"").decode("latin-1")
+    return ResponseHead(int(status_line[2]), reason, headers, keep_alive)
+
+
+def body_framing(method: str, head: ResponseHead) -> BodyFraming:
+    """Tell how the body of a response ends (RFC 9112, section 6.3).
+
+    Raises:
+        ProtocolError: Both framings at once, another transfer coding than chunked, or lengths that disagree.
+    """
+    if method == "HEAD" or head.status in (204, 304) or head.status < 200:
+        return BodyFraming(0)
+    if method == "CONNECT" and head.status < 300:
+        return BodyFraming(0)
+    coding = head.headers.get("transfer-encoding")
+    length = head.headers.get("content-length")
+    if coding is not None:
+        if length is not None or coding.strip().lower() != "chunked":
+            raise ProtocolError("an ambiguous or unknown framing of the answer's body")
+        return BodyFraming(None, chunked=True)
+    if length is None:
+        return BodyFraming(None)
+    values = {value.strip() for value in length.split(",")}
+    text = values.pop()
+    if values or not _DIGITS.fullmatch(text):
+        raise ProtocolError("a malformed Content-Length in the answer")
+    return BodyFraming(int(text))

@@ -1,0 +1,108 @@
+"""Keep-alive connections, lent to one request at a time.
+
+The pool owns every connection of a run and the watchdog over their stalls. Deciding is synchronous; only dialling and
+the exchange itself wait. It must never repeat a request: a stale connection is weeded out before it is lent, and one
+that fails all the same is reported with `reused` set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, Self
+
+from transfer.model.errors import WireError
+from transfer.wire.connection import Connection, ConnectionState, Request, Response
+from transfer.wire.dial import Dialer
+from transfer.wire.flow import Flow
+from transfer.wire.origin import Origin
+
+WATCHDOG_SECONDS: Final = 1.0
+"""How often waits are compared with the stall deadline: a stall is noticed at most so much later."""
+
+IDLE_SECONDS: Final = 4.0
+"""An idle connection older than this is not lent again: S3 and most proxies close after 5 s or more, and a request
+sent into a closing connection is a request lost."""
+
+
+class ConnectionPool:
+    """The connections of one run. Use it as an async context manager."""
+
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer: Final = dialer
+        self._idle: Final[dict[Origin, list[tuple[Connection, float]]]] = defaultdict(list)
+        self._busy: Final[set[Connection]] = set()
+        self._watchdog: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        self._watch(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection and stop the watchdog; idempotent."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        idle = [connection for kept in self._idle.values() for connection, _ in kept]
+        self._idle.clear()
+        for connection in [*idle, *self._busy]:
+            connection.close()
+        self._dialer.close()
+
+    @property
+    def open_connections(self) -> int:
+        """Connections that exist now, idle ones included."""
+        return len(self._busy) + sum(len(kept) for kept in self._idle.values())
+
+    @asynccontextmanager
+    async def exchange(self, origin: Origin, request: Request, flow: Flow) -> AsyncIterator[Response]:
+        """Send a request and lend its response until the block ends.
+
+        A body that was not read to its end costs the connection; everything else gives it back.
+
+        Raises:
+            WireError: No connection, or it failed; `subject` is the origin when nothing closer is known.
+        """
+        connection = self._take_idle(origin) or await self._dialer.dial(origin)
+        self._busy.add(connection)
+        try:
+            response = await connection.exchange(request, flow)
+            try:
+                yield response
+            finally:
+                response.abandon()
+        except WireError as error:
+            if error.subject is None:
+                error.subject = str(origin)
+            raise
+        finally:
+            self._busy.discard(connection)
+            self._give_back(connection)
+
+    def _take_idle(self, origin: Origin) -> Connection | None:
+        """The most recently used idle connection that still looks alive; the others found dead are closed."""
+        kept = self._idle[origin]
+        now = asyncio.get_running_loop().time()
+        while kept:
+            connection, since = kept.pop()
+            if now - since <= IDLE_SECONDS and not connection.stream.is_stale():
+                return connection
+            connection.close()
+        return None
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection.state is ConnectionState.IDLE:
+            self._idle[connection.origin].append((connection, asyncio.get_running_loop().time()))
+        else:
+            connection.close()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for connection in self._busy:
+            connection.stream.fail_if_stalled(now)
+        self._watchdog = loop.call_later(WATCHDOG_SECONDS, self._watch, loop)

@@ -1,0 +1,52 @@
+"""Which proxy, if any, stands between us and an origin: HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in either case.
+
+The reading of those variables is the standard library's; a proxy's password never appears in an error.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment
+
+from transfer.model.errors import ConfigurationError
+from transfer.wire.origin import Origin, parse_origin
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Where the proxy listens and what it wants to be told; `authorization` is a Proxy-Authorization value."""
+
+    origin: Origin
+    authorization: str | None = field(default=None, repr=False)
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers that only the proxy may see."""
+        return (("Proxy-Authorization", self.authorization),) if self.authorization else ()
+
+
+def proxy_for(origin: Origin) -> Proxy | None:
+    """Ask the environment for the proxy of an origin.
+
+    Raises:
+        ConfigurationError: The variable holds no http:// URL.
+    """
+    proxies = getproxies_environment()
+    url = proxies.get(origin.scheme) or proxies.get("all")
+    if not url or proxy_bypass_environment(f"{origin.host}:{origin.port}", proxies):
+        return None
+    if "://" not in url:
+        url = f"http://{url}"
+    parts = urlsplit(url)
+    variable = f"{origin.scheme.upper()}_PROXY"
+    if parts.scheme != "http" or not parts.hostname:
+        raise ConfigurationError(
+            "the proxy variable is not an http:// URL", subject=variable, remedy="write http://host:port"
+        )
+    address, _ = parse_origin(f"http://{parts.netloc.rpartition('@')[2]}")
+    if parts.username is None:
+        return Proxy(address)
+    secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return Proxy(address, f"Basic {b64encode(secret.encode()).decode('ascii')}")
