@@ -170,9 +170,7 @@ async def test_flip_bit_changes_one_bit_of_one_byte(
 
 
 @pytest.mark.parametrize("at_byte", [0, 1, 100_000])
-async def test_truncate_ends_the_answer_cleanly_at_the_byte(
-    echo: tuple[EchoServer, str], at_byte: int
-) -> None:
+async def test_truncate_ends_the_answer_cleanly_at_the_byte(echo: tuple[EchoServer, str], at_byte: int) -> None:
     async with FaultProxy(echo[1], Truncate(at_byte=at_byte)) as proxy:
         with pytest.raises(http.client.IncompleteRead) as caught:
             await asyncio.to_thread(ask, proxy.endpoint_url)
@@ -200,9 +198,7 @@ async def test_reset_is_seen_as_a_reset(
 
 
 @pytest.mark.parametrize("at_byte", [None, 0, 70_000])
-async def test_stall_stops_the_answer_until_the_proxy_closes(
-    echo: tuple[EchoServer, str], at_byte: int | None
-) -> None:
+async def test_stall_stops_the_answer_until_the_proxy_closes(echo: tuple[EchoServer, str], at_byte: int | None) -> None:
     async with FaultProxy(echo[1], Stall(at_byte=at_byte)) as proxy:
         asking = asyncio.create_task(asyncio.to_thread(ask, proxy.endpoint_url))
         await proxy.wait_until(lambda: bool(proxy.requests and proxy.requests[0].fault_applied))
@@ -252,9 +248,7 @@ async def test_respond_lets_a_client_that_waits_for_100_continue_send_its_body(
     assert proxy.requests[0].body_bytes_up == 3
 
 
-@pytest.mark.parametrize(
-    "answer_time", [AnswerTime.BEFORE_BODY_THEN_CLOSE, AnswerTime.BEFORE_BODY_NEVER_READ]
-)
+@pytest.mark.parametrize("answer_time", [AnswerTime.BEFORE_BODY_THEN_CLOSE, AnswerTime.BEFORE_BODY_NEVER_READ])
 async def test_early_answer_comes_before_the_body_is_sent(
     echo: tuple[EchoServer, str], answer_time: AnswerTime
 ) -> None:

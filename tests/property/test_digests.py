@@ -7,9 +7,7 @@ from transfer.integrity import digests
 from transfer.model.checksums import ChecksumAlgorithm
 
 crcs = st.sampled_from([algorithm for algorithm in ChecksumAlgorithm if algorithm.is_crc])
-computed = st.sampled_from(
-    [algorithm for algorithm in ChecksumAlgorithm if algorithm is not ChecksumAlgorithm.NONE]
-)
+computed = st.sampled_from([algorithm for algorithm in ChecksumAlgorithm if algorithm is not ChecksumAlgorithm.NONE])
 pieces = st.lists(st.binary(max_size=3000), max_size=12)
 
 

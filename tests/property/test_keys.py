@@ -39,11 +39,7 @@ def is_safe(path: str, windows: bool) -> bool:
         and len(part.encode()) <= 255
         and not (
             windows
-            and (
-                set(part) & set('\\:*?"<>|\n\0')
-                or part[-1] in ". "
-                or part.split(".")[0].upper() in ("CON", "NUL")
-            )
+            and (set(part) & set('\\:*?"<>|\n\0') or part[-1] in ". " or part.split(".")[0].upper() in ("CON", "NUL"))
         )
         for part in path.split("/")
     )
@@ -78,11 +74,7 @@ def test_what_the_error_policy_accepts_is_safe_and_unchanged(key: str, windows: 
         assert is_safe(key, windows)
 
 
-@given(
-    st.lists(
-        st.text("abc.-%é", min_size=1, max_size=20).filter(lambda part: part not in (".", "..")), min_size=1
-    )
-)
+@given(st.lists(st.text("abc.-%é", min_size=1, max_size=20).filter(lambda part: part not in (".", "..")), min_size=1))
 def test_the_error_policy_accepts_every_plain_path(parts: list[str]) -> None:
     key = "/".join(parts)
     assert relative_path_of(key, UnsafeKeyPolicy.ERROR, windows=False) == key

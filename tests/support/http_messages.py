@@ -85,9 +85,7 @@ def request_body(reader: asyncio.StreamReader, head: RequestHead) -> AsyncGenera
     return _body(reader, head.headers, unframed_bytes=0)
 
 
-def response_body(
-    reader: asyncio.StreamReader, head: ResponseHead, method: str
-) -> AsyncGenerator[Piece, None]:
+def response_body(reader: asyncio.StreamReader, head: ResponseHead, method: str) -> AsyncGenerator[Piece, None]:
     """Return the body that follows the answer's head, piece by piece; ``method`` is the request's."""
     if method == "HEAD" or head.status in (204, 304):
         return _counted(reader, 0)
@@ -109,9 +107,7 @@ def _parse(raw: bytes) -> tuple[str, Headers]:
     return first, tuple((name, value.strip()) for name, _, value in pairs)
 
 
-def _body(
-    reader: asyncio.StreamReader, headers: Headers, *, unframed_bytes: int | None
-) -> AsyncGenerator[Piece, None]:
+def _body(reader: asyncio.StreamReader, headers: Headers, *, unframed_bytes: int | None) -> AsyncGenerator[Piece, None]:
     if "chunked" in (find_header(headers, "Transfer-Encoding") or "").lower():
         return _chunked(reader)
     length = find_header(headers, "Content-Length")

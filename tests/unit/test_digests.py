@@ -59,9 +59,7 @@ def test_none_computes_nothing() -> None:
         digests.new_digest(ChecksumAlgorithm.NONE)
 
 
-@pytest.mark.parametrize(
-    "algorithm", [ChecksumAlgorithm.SHA256, ChecksumAlgorithm.MD5, ChecksumAlgorithm.NONE]
-)
+@pytest.mark.parametrize("algorithm", [ChecksumAlgorithm.SHA256, ChecksumAlgorithm.MD5, ChecksumAlgorithm.NONE])
 def test_only_crcs_combine(algorithm: ChecksumAlgorithm) -> None:
     with pytest.raises(ValueError, match="do not combine"):
         digests.combine(algorithm, [])

@@ -52,9 +52,7 @@ def rate(windows: list[Window]) -> float:
     return mean(window.work_bytes / window.seconds for window in windows)
 
 
-NOISES = pytest.mark.parametrize(
-    ("noise", "seed"), [(0.0, 1), (0.05, 1), (0.05, 2), (0.05, 3), (0.1, 4), (0.1, 5)]
-)
+NOISES = pytest.mark.parametrize(("noise", "seed"), [(0.0, 1), (0.05, 1), (0.05, 2), (0.05, 3), (0.1, 4), (0.1, 5)])
 
 
 @NOISES
@@ -97,6 +95,13 @@ def test_small_requests_are_judged_by_their_number(noise: float, seed: int) -> N
 def test_latency_alone_leads_to_the_maximum() -> None:
     seen = run(Store(request_seconds=0.03), 40, maximum=64)
     assert seen[-1].in_use == 64
+
+
+def test_fewer_lanes_that_cost_a_tenth_are_not_kept() -> None:
+    store = Store(lane_bytes_per_second=90 * MB, cap_bytes_per_second=800 * MB)
+    seen = run(store, 400, initial=12)
+    assert {window.in_use for window in seen} >= {8, 12}
+    assert rate(seen[20:]) > 0.97 * 800 * MB
 
 
 def test_lanes_without_work_do_not_climb() -> None:

@@ -76,9 +76,7 @@ def test_ranges_are_made_one_at_a_time() -> None:
 
 
 def test_parts_of_a_stream_grow_stepwise() -> None:
-    sizes = [
-        parts.stream_part_size_bytes(number, None) // MIB for number in (1, 1000, 1001, 2001, 3001, 10_000)
-    ]
+    sizes = [parts.stream_part_size_bytes(number, None) // MIB for number in (1, 1000, 1001, 2001, 3001, 10_000)]
     assert sizes == [8, 8, 16, 32, 64, 64]
 
 

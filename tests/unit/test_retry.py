@@ -133,8 +133,7 @@ def test_the_wish_of_the_store_is_a_floor_within_reason(wish: float, pause: floa
 
 def test_default_retries_outlast_half_a_minute_on_average() -> None:
     pauses = (
-        backoff_seconds(attempt, 0.5, retry_after_seconds=None)
-        for attempt in range(1, retry.DEFAULT_RETRIES + 1)
+        backoff_seconds(attempt, 0.5, retry_after_seconds=None) for attempt in range(1, retry.DEFAULT_RETRIES + 1)
     )
     assert 30 < sum(pauses) < 60
 

@@ -80,9 +80,7 @@ def test_headers_are_read_in_any_case() -> None:
 
 
 @pytest.mark.parametrize("algorithm", STORED)
-@pytest.mark.parametrize(
-    "stated", [{}, {"x-amz-checksum-type": "COMPOSITE"}, {"x-amz-checksum-type": "FULL_OBJECT"}]
-)
+@pytest.mark.parametrize("stated", [{}, {"x-amz-checksum-type": "COMPOSITE"}, {"x-amz-checksum-type": "FULL_OBJECT"}])
 def test_the_suffix_tells_a_composite(algorithm: ChecksumAlgorithm, stated: dict[str, str]) -> None:
     headers = {algorithm.header: composite(algorithm).value, **stated}
     assert checksums_from_headers(headers) == (composite(algorithm),)
@@ -121,7 +119,5 @@ def test_a_composite_tells_its_parts() -> None:
         (7, 1, 0, None),
     ],
 )
-def test_the_part_size_follows_when_the_numbers_agree(
-    size: int, count: int, first: int, expected: int | None
-) -> None:
+def test_the_part_size_follows_when_the_numbers_agree(size: int, count: int, first: int, expected: int | None) -> None:
     assert composite_part_size_bytes(size, count, first) == expected

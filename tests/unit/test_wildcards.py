@@ -55,8 +55,6 @@ def test_the_listing_starts_before_the_first_wildcard(pattern: str, prefix: str,
     assert relative_base(pattern) == base
 
 
-@pytest.mark.parametrize(
-    "pattern", ["*a" * 200 + "b", "*" * 500 + "b", "*a?" * 150 + "b", "*[ab]" * 200 + "c"]
-)
+@pytest.mark.parametrize("pattern", ["*a" * 200 + "b", "*" * 500 + "b", "*a?" * 150 + "b", "*[ab]" * 200 + "c"])
 def test_hostile_patterns_end(pattern: str) -> None:
     assert compile_pattern(pattern).match("a" * 1024) is None

@@ -175,8 +175,8 @@ def _digest_of_digests(algorithm: ChecksumAlgorithm, part_values: Sequence[bytes
 
 @cache
 def _crcs() -> Mapping[ChecksumAlgorithm, _Crc]:
-    # PLC0415: importing awscrt takes about 80 ms, which commands that move nothing should not pay.
-    from awscrt import checksums  # noqa: PLC0415
+    # Importing awscrt takes about 80 ms, which commands that move nothing should not pay.
+    from awscrt import checksums
 
     return {
         ChecksumAlgorithm.CRC64NVME: _Crc(checksums.crc64nvme, checksums.combine_crc64nvme),

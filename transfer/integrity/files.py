@@ -45,7 +45,7 @@ def digest_file_range(
         count = _read_at(fd, target[: end - offset], offset)
         if count == 0:
             raise SourceChangedError("the file became shorter while it was read")
-        digest.update(target)
+        digest.update(target[:count])
         offset += count
     return digest.value()
 

@@ -149,7 +149,7 @@ class StoreError(TransferError):
 
     kind = "store"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an answer has that many facts, all named
         self,
         message: str,
         *,

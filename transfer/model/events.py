@@ -1,29 +1,9 @@
-"""What the engine tells while it works. Events feed progress, JSON lines and logs; workers never draw."""
+"""What the engine tells while it works, for logs and JSON lines. Bytes are no events: they are counted in `Progress`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class ItemPlanned:
-    """An item joined the run; `size` is None when it is not known yet (a stream)."""
-
-    source: str
-    size: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlanComplete:
-    """No further item will join the run: the totals are final."""
-
-
-@dataclass(frozen=True, slots=True)
-class BytesMoved:
-    """So many body bytes moved; negative when an attempt is thrown away and its bytes will move again."""
-
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +24,13 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemSettled:
-    """An item ended: moved, failed or skipped (its outcome is delivered separately)."""
+class ConcurrencyChanged:
+    """The governor chose another number of requests in flight."""
 
-    source: str
-    succeeded: bool
+    limit: int
 
 
-Event = ItemPlanned | PlanComplete | BytesMoved | RequestRetried | Warned | ItemSettled
+Event = RequestRetried | Warned | ConcurrencyChanged
 EventSink = Callable[[Event], None]
 
 

@@ -23,6 +23,21 @@ class ListedObject:
 
 
 @dataclass(frozen=True, slots=True)
+class CommonPrefix:
+    """What a listing by folder shows for all keys that go on below a slash; `prefix` ends in it."""
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class BucketEntry:
+    """A bucket of the account; `created_seconds` is in seconds since the epoch."""
+
+    name: str
+    created_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ListPage:
     """One page of a listing: objects and common prefixes in the store's order, and how to go on."""
 

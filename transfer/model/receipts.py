@@ -61,4 +61,11 @@ class Skip:
     reason: str
 
 
-Outcome = Receipt | Failure | Skip
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An object that is gone from the store."""
+
+    source: str
+
+
+Outcome = Receipt | Failure | Skip | Removal

@@ -24,9 +24,7 @@ class TokenBucket:
             UsageError: The rate is not above zero.
         """
         if not rate_bytes_per_second > 0:
-            raise UsageError(
-                "the rate must be above zero", subject="--limit-rate", remedy="write a rate such as 50M"
-            )
+            raise UsageError("the rate must be above zero", subject="--limit-rate", remedy="write a rate such as 50M")
         self._rate = rate_bytes_per_second
         self._burst = max(burst_bytes, 0.0)
         self._tokens = self._burst

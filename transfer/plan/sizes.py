@@ -30,9 +30,7 @@ def parse_size_bytes(text: str) -> int:
     """
     found = _SIZE.fullmatch(text)
     if found is None:
-        raise UsageError(
-            f"{text!r} is no size", remedy="write a number and a unit, such as 8MiB, 1.5G or 1048576"
-        )
+        raise UsageError(f"{text!r} is no size", remedy="write a number and a unit, such as 8MiB, 1.5G or 1048576")
     number, prefix = found.groups()
     exponent = "KMGTP".index(prefix.upper()) + 1 if prefix else 0
     return int(Fraction(number) * 1024**exponent)

@@ -107,9 +107,7 @@ class DurableFile:
         except OSError as error:
             raise LocalFileError.from_os_error(error, self.path) from error
         except OverflowError as error:
-            raise LocalFileError(
-                "the modification time is out of the system's range", subject=self.path
-            ) from error
+            raise LocalFileError("the modification time is out of the system's range", subject=self.path) from error
         finally:
             self.discard()
 

@@ -1,0 +1,25 @@
+"""Counters of a run, bumped by those who work and sampled by those who watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is. The one mutable value of the model: a single writer thread, the event loop's, bumps it.
+
+    Attributes:
+        bytes_moved: Body bytes that moved and still count; those of a failed attempt are taken back.
+        bytes_planned: Bytes of all items known so far; a stream adds what it has read.
+        total_is_final: True when no further item will join.
+    """
+
+    bytes_moved: int = 0
+    bytes_planned: int = 0
+    items_planned: int = 0
+    items_done: int = 0
+    items_failed: int = 0
+    items_skipped: int = 0
+    retries: int = 0
+    total_is_final: bool = False
