@@ -54,9 +54,7 @@ def join_elements(pairs: Iterable[tuple[str, str]]) -> str:
     return "".join(f"<{name}>{inner}</{name}>" for name, inner in pairs)
 
 
-inners = st.recursive(
-    leaves, lambda deeper: st.lists(st.tuples(names, deeper)).map(join_elements), max_leaves=12
-)
+inners = st.recursive(leaves, lambda deeper: st.lists(st.tuples(names, deeper)).map(join_elements), max_leaves=12)
 bodies = st.tuples(st.sampled_from(ROOTS), st.lists(st.tuples(names, inners), max_size=6)).map(
     lambda drawn: join_elements([(drawn[0], join_elements(drawn[1]))]).encode("utf-8", "surrogatepass")
 )
@@ -106,9 +104,9 @@ def test_a_billion_laughs_are_refused(parse: Callable[[bytes], object]) -> None:
     assert xml.parse_error(body) is None
 
 
-any_key = st.binary(min_size=1, max_size=40).map(
-    lambda raw: raw.decode("utf-8", "surrogateescape")
-) | st.text("+% /.&<>]é😀\x00\x1b\r\n\ufffe", min_size=1, max_size=40)
+any_key = st.binary(min_size=1, max_size=40).map(lambda raw: raw.decode("utf-8", "surrogateescape")) | st.text(
+    "+% /.&<>]é😀\x00\x1b\r\n\ufffe", min_size=1, max_size=40
+)
 plain_key = any_key.filter(lambda key: xml.split_deletable([key])[0])
 
 
@@ -137,9 +135,7 @@ def build_listing(keys: list[str], prefixes: list[str], *, encoded: bool, is_rev
 
 @pytest.mark.parametrize("is_reversed", [False, True])
 @given(st.lists(any_key, max_size=5), st.lists(any_key, max_size=3))
-def test_every_key_survives_an_encoded_listing(
-    is_reversed: bool, keys: list[str], prefixes: list[str]
-) -> None:
+def test_every_key_survives_an_encoded_listing(is_reversed: bool, keys: list[str], prefixes: list[str]) -> None:
     page = xml.parse_list_page(build_listing(keys, prefixes, encoded=True, is_reversed=is_reversed))
     assert [(entry.key, entry.size, entry.etag) for entry in page.objects] == [
         (key.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape"), size, f'"{size}"')

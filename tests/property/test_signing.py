@@ -94,9 +94,7 @@ def test_the_same_request_gets_the_signature_of_the_oracle(
     path = f"/{encode_key(key)}"
     signer = Signer(credentials, "eu-west-3")
     ours = signer.sign(method, path, encode_query(pairs), host, given_headers, UNSIGNED_PAYLOAD, at)
-    theirs = sign_with_oracle(
-        method, f"https://{host}{path}", pairs, given_headers, (credentials, "eu-west-3"), at
-    )
+    theirs = sign_with_oracle(method, f"https://{host}{path}", pairs, given_headers, (credentials, "eu-west-3"), at)
     assert ours.items() <= theirs.items()
     assert set(theirs) - set(ours) == set(given_headers)
 
@@ -121,9 +119,7 @@ def test_what_a_signer_remembers_never_leaks_into_a_later_signature(
 
 
 def test_the_published_example_of_a_ranged_get() -> None:
-    signer = Signer(
-        Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), "us-east-1"
-    )
+    signer = Signer(Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), "us-east-1")
     at = datetime(2013, 5, 24, tzinfo=UTC).timestamp()
     host = "examplebucket.s3.amazonaws.com"
     added = signer.sign("GET", "/test.txt", "", host, {"Range": "bytes=0-9"}, EMPTY_PAYLOAD_HASH, at)

@@ -1,5 +1,6 @@
 import errno
 import os
+import secrets
 import stat
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from transfer.model.errors import LocalFileError, UnsafeKeyError
-from transfer.stores.local import durable, folders, storage
+from transfer.stores.local import folders, storage
 from transfer.stores.local.durable import DurableFile, make_folder
 
 PROJECT = Path(folders.__file__).parents[3]
@@ -315,6 +316,6 @@ def test_a_folder_without_permission_names_the_remedy(tmp_path: Path) -> None:
 def test_a_taken_temporary_name_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = iter(["taken", "free"])
     (tmp_path / ".f.taken.transfer").write_bytes(b"of another run")
-    monkeypatch.setattr(durable.secrets, "token_hex", lambda _: next(names))
+    monkeypatch.setattr(secrets, "token_hex", lambda _: next(names))
     land(tmp_path, "f")
     assert below(tmp_path) == [".f.taken.transfer", "f"]

@@ -147,9 +147,7 @@ def test_an_error_names_code_region_and_bucket() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"Service Unavailable", b"<html><Code>x</Code></html>", b"<Error>", b"\xff"]
-)
+@pytest.mark.parametrize("body", [b"", b"Service Unavailable", b"<html><Code>x</Code></html>", b"<Error>", b"\xff"])
 def test_what_is_no_error_document_is_none(body: bytes) -> None:
     assert xml.parse_error(body) is None
 
@@ -228,9 +226,7 @@ def test_a_page_of_uploads() -> None:
 
 def test_the_body_that_completes_an_upload() -> None:
     checksum = Checksum(ChecksumAlgorithm.CRC32C, "AA+/==")
-    root = read_tree(
-        xml.build_complete([xml.CompletedPart(1, '"a&b"', checksum), xml.CompletedPart(2, "<c>")])
-    )
+    root = read_tree(xml.build_complete([xml.CompletedPart(1, '"a&b"', checksum), xml.CompletedPart(2, "<c>")]))
     assert root.name == "CompleteMultipartUpload"
     assert [{field.name: field.text for field in part.children} for part in root.children] == [
         {"ChecksumCRC32C": "AA+/==", "ETag": '"a&b"', "PartNumber": "1"},

@@ -6,15 +6,14 @@ access.
 
 from __future__ import annotations
 
-import os
 import threading
 
 from transfer.integrity.digests import FEED_BYTES, new_digest
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.errors import SourceChangedError
+from transfer.system.positional import read_at
 
 _local = threading.local()
-_seek_lock = threading.Lock()
 
 
 def digest_file_range(
@@ -42,7 +41,7 @@ def digest_file_range(
     target = _thread_buffer() if buffer is None else buffer
     end = offset + length
     while offset < end:
-        count = _read_at(fd, target[: end - offset], offset)
+        count = read_at(fd, target[: end - offset], offset)
         if count == 0:
             raise SourceChangedError("the file became shorter while it was read")
         digest.update(target[:count])
@@ -55,19 +54,3 @@ def _thread_buffer() -> memoryview:
     if buffer is None:
         buffer = _local.buffer = memoryview(bytearray(FEED_BYTES))
     return buffer
-
-
-def _read_by_seeking(fd: int, target: memoryview, offset: int) -> int:
-    # The offset belongs to the descriptor, which several threads may read at a time.
-    with _seek_lock:
-        os.lseek(fd, offset, os.SEEK_SET)
-        data = os.read(fd, len(target))
-    target[: len(data)] = data
-    return len(data)
-
-
-def _read_by_position(fd: int, target: memoryview, offset: int) -> int:
-    return os.preadv(fd, [target], offset)
-
-
-_read_at = _read_by_position if hasattr(os, "preadv") else _read_by_seeking
