@@ -145,6 +145,7 @@ class StoreError(TransferError):
         request_id: The store's name for the request, or "".
         region: The bucket's region, when the answer named it, or None.
         retry_after_seconds: The store's wish for a pause, or None.
+        server_seconds: The store's clock when it answered, seconds since the epoch, or None.
     """
 
     kind = "store"
@@ -160,6 +161,7 @@ class StoreError(TransferError):
         request_id: str = "",
         region: str | None = None,
         retry_after_seconds: float | None = None,
+        server_seconds: float | None = None,
     ) -> None:
         super().__init__(message, subject=subject, remedy=remedy)
         self.status = status
@@ -167,3 +169,4 @@ class StoreError(TransferError):
         self.request_id = request_id
         self.region = region
         self.retry_after_seconds = retry_after_seconds
+        self.server_seconds = server_seconds

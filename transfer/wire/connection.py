@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from transfer.model.errors import ProtocolError, WireError
+from transfer.model.receipts import Mover
 from transfer.system.positional import write_at
 from transfer.wire.flow import Flow
 from transfer.wire.heads import (
@@ -60,6 +61,14 @@ class Request:
     headers: Sequence[tuple[str, str]] = ()
     body: Body = b""
     stall_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How a body came into its file, and whether the tap saw all of it."""
+
+    mover: Mover
+    tapped: bool
 
 
 class ConnectionState(Enum):
@@ -304,11 +313,14 @@ class Response:
                 self._finish()
         return got
 
-    async def read_into_file(self, fd: int, offset: int, flow: Flow, tap: Tap | None) -> bool:
+    async def read_into_file(self, fd: int, offset: int, flow: Flow, tap: Tap | None) -> Received:
         """Move the whole body into a file at `offset`.
 
-        Returns:
-            Whether `tap` saw every byte.
+        Args:
+            fd: Open for writing.
+            offset: Where the body's first byte goes.
+            flow: Counts and paces.
+            tap: Called with the bytes in order, when they pass through memory anyway.
 
         Raises:
             WireError: The connection broke before the end.
@@ -321,19 +333,21 @@ class Response:
         stream = self.connection.stream
         try:
             buffered = self.connection.take_buffered(self._left)
+            self._left -= len(buffered)
+            tapped = stream.sees_received_bytes or not self._left
             if buffered:
                 write_at(fd, buffered, offset)
-                if stream.sees_received_bytes and tap is not None:
+                if tapped and tap is not None:
                     tap(buffered)
                 flow.moved(len(buffered))
-                self._left -= len(buffered)
+            mover = stream.receives_by if self._left else Mover.BUFFER
             await stream.receive_into_file(fd, offset + len(buffered), self._left, flow, tap)
         except BaseException:
             self.abandon()
             raise
         self._left = 0
         self._finish()
-        return stream.sees_received_bytes
+        return Received(mover, tapped)
 
     def abandon(self) -> None:
         """Give the rest of the body up; the connection closes unless the body had ended."""

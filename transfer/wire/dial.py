@@ -147,7 +147,8 @@ class _PlatformMovers:
             if self._pipe is None:
                 self._pipe = Pipe()
             return ZeroCopyStream(sock, loop, self._pipe)
-        return PlainStream(sock, loop)
+        else:  # noqa: RET505 - mypy checks each platform's branch alone
+            return PlainStream(sock, loop)
 
     def close(self) -> None:
         if self._pipe is not None:

@@ -13,7 +13,9 @@ event loop would wait for it."""
 class RateLimiter(Protocol):
     """Slows movers to a rate shared by all of them."""
 
-    step_bytes: int
+    @property
+    def step_bytes(self) -> int:
+        """The most to move between two calls of `admit`."""
 
     async def admit(self, count: int) -> None:
         """Wait until `count` bytes may move."""

@@ -47,9 +47,7 @@ __all__ = [
 ]
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-_CHECKSUM_ELEMENTS = {
-    f"Checksum{algorithm.name}": algorithm for algorithm in ChecksumAlgorithm if algorithm.is_stored
-}
+_CHECKSUM_ELEMENTS = {f"Checksum{algorithm.name}": algorithm for algorithm in ChecksumAlgorithm if algorithm.is_stored}
 # XML 1.0, section 2.2: every other character is no part of a document, not even as a character reference.
 _uncarriable = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
 # A parser turns a raw carriage return into a line feed, and some drop blanks at the ends.

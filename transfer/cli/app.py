@@ -1,0 +1,128 @@
+"""The program: its commands, its own options, and what becomes of a command line that makes no sense."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from transfer.cli import cat, cp, demo, ls, mb, rb, rm, stat
+from transfer.cli.exit_codes import MEANINGS, ExitCode
+from transfer.cli.flags import ConnectionFlags, OutputFlags, remember, with_flags
+from transfer.cli.help_page import TeachingCommand, TeachingGroup
+from transfer.cli.output import Output
+from transfer.cli.run import report
+from transfer.model.errors import TransferError, UsageError
+from transfer.version import __version__
+
+PROGRAM = "transfer"
+
+_CLICK_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+"""Click's UsageError. Where click lives differs between versions of Typer; the class Typer exports does not."""
+
+_EPILOG = (
+    """
+Examples:
+  transfer demo                                    see it work, nothing to set up
+  transfer cp -r photos s3://bucket/photos/        upload a folder
+  transfer cp 's3://bucket/logs/*.gz' logs/        download what matches
+  transfer ls -H s3://bucket/photos/               what is there
+  transfer cp --help                               more, for each command
+
+Credentials are found as the AWS CLI finds them: environment, profile, role.
+The options above are taken before and after the command.
+
+Exit codes:
+"""
+    + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items())
+    + "\n"
+)
+
+app = typer.Typer(
+    name=PROGRAM,
+    cls=TeachingGroup,
+    epilog=_EPILOG,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
+    (cp.cp, cp.EXAMPLES),
+    (ls.ls, ls.EXAMPLES),
+    (cat.cat, cat.EXAMPLES),
+    (stat.stat, stat.EXAMPLES),
+    (rm.rm, rm.EXAMPLES),
+    (mb.mb, mb.EXAMPLES),
+    (rb.rb, rb.EXAMPLES),
+    (demo.demo, demo.EXAMPLES),
+)
+for _command, _examples in _COMMANDS:
+    app.command(
+        _command.__name__,
+        cls=TeachingCommand,
+        epilog=_examples,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )(with_flags(_command))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"{PROGRAM} {__version__}\n")
+        raise typer.Exit
+
+
+def _program(
+    context: typer.Context,
+    connection: ConnectionFlags,
+    output: OutputFlags,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")
+    ] = False,
+) -> int:
+    """Move bytes between disks and S3 stores: fast, verified, without tuning."""
+    del version
+    remember(context, connection, output)
+    return ExitCode.DONE
+
+
+app.callback()(with_flags(_program))
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What follows the program's name. Nothing at all shows the help and counts as usage.
+
+    Returns:
+        The exit code. Only SystemExit is raised, by shell completion.
+    """
+    try:
+        code = app(args=list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except TransferError as error:
+        return report(_early_output(arguments), error)
+    except _CLICK_USAGE_ERROR as error:
+        return report(_early_output(arguments), _as_our_error(error))
+    if not arguments:
+        return ExitCode.USAGE
+    return int(code or ExitCode.DONE)
+
+
+def _early_output(arguments: Sequence[str]) -> Output:
+    """The writer for errors that come before the options are known."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return Output(as_json="--json" in options)
+
+
+def _as_our_error(error: Exception) -> UsageError:
+    """Click's error as ours: one line, and where the help is."""
+    message = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).rstrip(".")
+    message = message.replace(": Value error, ", ": ")
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else PROGRAM
+    return UsageError(message[:1].lower() + message[1:], remedy=f"see: {path} --help")

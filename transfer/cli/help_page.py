@@ -1,0 +1,80 @@
+"""How `--help` looks: summary, examples as they are typed, options in groups. Plain text, so nothing heavy loads."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
+
+from typer.core import TyperCommand, TyperGroup
+
+ClickContext: TypeAlias = Any
+ClickFormatter: TypeAlias = Any
+"""Click's own classes; Typer before 0.20 imports click and later ones carry it, so their home has no fixed name."""
+
+_ARGUMENTS = "Arguments"
+_OPTIONS = "Options"
+_FIRST_COLUMN = 32
+
+
+class _HasParameters(Protocol):
+    def get_params(self, ctx: ClickContext) -> Sequence[Any]: ...
+
+
+class TeachingCommand(TyperCommand):
+    """A command whose epilog holds examples, kept line by line, and whose options show in their help panels."""
+
+    def format_options(self, ctx: ClickContext, formatter: ClickFormatter) -> None:
+        """Write arguments and options, a section per panel in the order of their first option."""
+        _write_sections(self, ctx, formatter)
+
+    def collect_usage_pieces(self, ctx: ClickContext) -> list[str]:
+        """Name the arguments as they are written: `SOURCE... DESTINATION`."""
+        arguments = [parameter.metavar for parameter in self.get_params(ctx) if _is_argument(parameter)]
+        return ["[OPTIONS]", *filter(None, arguments)]
+
+    def format_epilog(self, ctx: ClickContext, formatter: ClickFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the examples as they are."""
+        _write_verbatim(self.epilog, formatter)
+
+
+class TeachingGroup(TyperGroup):
+    """The same for the program itself, with its commands between options and epilog."""
+
+    def format_options(self, ctx: ClickContext, formatter: ClickFormatter) -> None:
+        """Write the commands, which readers look for first, then the options."""
+        self.format_commands(ctx, formatter)
+        _write_sections(self, ctx, formatter)
+
+    def format_epilog(self, ctx: ClickContext, formatter: ClickFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the examples and the table of exit codes as they are."""
+        _write_verbatim(self.epilog, formatter)
+
+    def list_commands(self, ctx: ClickContext) -> list[str]:  # noqa: ARG002 - click's signature
+        """In the order in which they were registered, the most used first."""
+        return list(self.commands)
+
+
+def _write_sections(command: _HasParameters, ctx: ClickContext, formatter: ClickFormatter) -> None:
+    sections: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for parameter in command.get_params(ctx):
+        if _is_argument(parameter):
+            sections[_ARGUMENTS].append((parameter.metavar or parameter.name, parameter.help or ""))
+            continue
+        record = parameter.get_help_record(ctx)
+        if record is not None:
+            sections[getattr(parameter, "rich_help_panel", None) or _OPTIONS].append(record)
+    for name in sorted(sections, key=lambda name: (name != _ARGUMENTS, name == _OPTIONS)):
+        with formatter.section(name):
+            formatter.write_dl(sections[name], col_max=_FIRST_COLUMN)
+
+
+def _is_argument(parameter: Any) -> bool:  # noqa: ANN401 - click's parameter, whose home differs as well
+    return bool(parameter.param_type_name == "argument")
+
+
+def _write_verbatim(epilog: str | None, formatter: ClickFormatter) -> None:
+    if epilog:
+        formatter.write_paragraph()
+        formatter.write(textwrap.dedent(epilog).strip("\n") + "\n")

@@ -1,0 +1,105 @@
+"""What commands say besides outcomes, errors and events. How each looks is in `text` and `records`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transfer.cli.exit_codes import ExitCode
+from transfer.cli.tally import Tally
+from transfer.model.errors import TransferError
+from transfer.model.events import Event
+from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, ObjectInfo
+from transfer.model.receipts import Outcome, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of a listing.
+
+    Attributes:
+        bucket: Where the entry is; "" when the entry is a bucket.
+        name: How a person reads it in this listing: below the listed prefix, or whole.
+        human_sizes: Write sizes with units.
+    """
+
+    bucket: str
+    entry: ListedObject | CommonPrefix | BucketEntry
+    name: str
+    human_sizes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """All that is known of one object."""
+
+    url: str
+    info: ObjectInfo
+
+
+@dataclass(frozen=True, slots=True)
+class BucketChanged:
+    """A bucket was made (`mb`) or removed (`rb`)."""
+
+    command: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the demonstration."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A receipt of the demonstration, told in full to everyone."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """An object that moved without proof, when proof was asked for."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The user or the system stopped the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An error nobody foresaw; `trace` is for those who repair it."""
+
+    type_name: str
+    text: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The last word of a run over many items."""
+
+    command: str
+    tally: Tally
+    seconds: float
+    code: ExitCode
+
+
+Message = (
+    Outcome
+    | TransferError
+    | Event
+    | Listed
+    | Described
+    | BucketChanged
+    | Step
+    | Proof
+    | Unproven
+    | Interrupted
+    | Broken
+    | Summary
+)

@@ -1,0 +1,38 @@
+"""Reads numbers from options, with errors that name the option and the value. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from transfer.model.errors import UsageError
+
+
+def whole_number(option: str, text: str | None, *, smallest: int) -> int | None:
+    """Read a count; None stays None.
+
+    Raises:
+        UsageError: The text is no whole number, or one below `smallest`.
+    """
+    if text is None:
+        return None
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 9 or int(digits) < smallest:
+        raise UsageError(f"{text!r} is no whole number from {smallest} up", subject=option, remedy="write such as 8")
+    return int(digits)
+
+
+def seconds_above_zero(option: str, text: str | None) -> float | None:
+    """Read a duration in seconds; None stays None.
+
+    Raises:
+        UsageError: The text is no finite number above zero.
+    """
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not math.isfinite(seconds) or seconds <= 0:
+        raise UsageError(f"{text!r} is no number of seconds above zero", subject=option, remedy="write such as 30")
+    return seconds

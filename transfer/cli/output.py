@@ -1,0 +1,142 @@
+"""The one writer that owns the terminal: decides who hears what, in text or JSON, on which stream.
+
+Nothing else in the command line writes to a stream, except `cat` its data and the bar its own line, which this
+writer takes away while it writes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TextIO
+
+from transfer.cli import text
+from transfer.cli.escape import printable
+from transfer.cli.messages import Broken, BucketChanged, Described, Interrupted, Listed, Message, Proof, Step
+from transfer.cli.records import json_line, record_of
+from transfer.model.errors import LocalFileError, TransferError
+from transfer.model.events import ConcurrencyChanged, Event, RequestRetried
+from transfer.model.receipts import Failure, Receipt, Removal
+
+
+class _Bar(Protocol):
+    def hidden(self) -> AbstractContextManager[object]: ...
+
+
+class Output:
+    """Writes every message of a run."""
+
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        """Write to the process's standard streams as they are now.
+
+        Args:
+            as_json: One JSON object per line instead of text.
+            quiet: Errors only.
+            verbose: Also retries, concurrency, receipts in full, and traces.
+        """
+        self._stdout = _tolerant(sys.stdout)
+        self._stderr = _tolerant(sys.stderr)
+        self._as_json = as_json
+        self._quiet = quiet
+        self._verbose = verbose
+        self._bar: _Bar | None = None
+        self._stdout_is_data = False
+
+    @property
+    def wants_bar(self) -> bool:
+        """Whether a progress bar has a place: a person watches standard error and asked for no silence."""
+        return not self._as_json and not self._quiet and self._stderr.isatty()
+
+    def leave_stdout_to_data(self) -> None:
+        """Keep standard output free for an object's bytes; JSON goes to standard error then."""
+        self._stdout_is_data = True
+
+    def attach_bar(self, bar: _Bar | None) -> None:
+        """Take the bar away while a line is written; None forgets it."""
+        self._bar = bar
+
+    def event(self, event: Event) -> None:
+        """The sink for the engine's events."""
+        self.show(event)
+
+    def show(self, message: Message) -> None:
+        """Write a message where it belongs, or nowhere when nobody asked for it.
+
+        Raises:
+            BrokenPipeError: The reader of the stream is gone.
+            LocalFileError: The stream refused otherwise, as a full disk does.
+        """
+        if self._quiet and not (text.is_error(message) or isinstance(message, Interrupted)):
+            return
+        if not self._verbose and isinstance(message, RequestRetried | ConcurrencyChanged):
+            return
+        if self._as_json:
+            line = json_line(record_of(message))
+            self._write(self._stderr if self._stdout_is_data else self._stdout, line, message)
+        else:
+            self._show_text(message)
+
+    def flush(self) -> None:
+        """Hand everything to the system; raises as `show`."""
+        for stream in (self._stdout, self._stderr):
+            self._guarded(stream, "")
+
+    def silence(self) -> None:
+        """Stop writing to standard output for good, so that the interpreter's last flush cannot complain."""
+        try:
+            descriptor = self._stdout.fileno()
+        except (OSError, ValueError):
+            return
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
+
+    def _show_text(self, message: Message) -> None:
+        if isinstance(message, Receipt | Removal):
+            self._show_item(message)
+        elif isinstance(message, Listed):
+            self._write(self._stdout, text.listed_line(message), message)
+        elif isinstance(message, Described):
+            self._write(self._stdout, text.described_lines(message), message)
+        elif isinstance(message, BucketChanged):
+            self._write(self._stdout, text.bucket_line(message.command, message.url), message)
+        elif isinstance(message, Step):
+            self._write(self._stdout, f"{printable(message.text)}\n", message)
+        elif isinstance(message, Proof):
+            self._write(self._stdout, text.proof_line(message.receipt), message)
+        elif isinstance(message, TransferError | Failure | Broken):
+            trace = message.trace if self._verbose and isinstance(message, Broken) else ""
+            self._write(self._stderr, text.error_line(message) + trace, message)
+        else:
+            self._write(self._stderr, text.notice_line(message), message)
+
+    def _show_item(self, message: Receipt | Removal) -> None:
+        if isinstance(message, Receipt) and self._verbose:
+            self._write(self._stderr, text.receipt_line(message), message)
+        bar_tells = isinstance(message, Receipt) and self.wants_bar and self._stdout.isatty()
+        if not bar_tells and not self._stdout_is_data:
+            self._write(self._stdout, text.item_line(message), message)
+
+    def _write(self, stream: TextIO, line: str, message: Message) -> None:
+        with self._bar.hidden() if self._bar else nullcontext():
+            self._guarded(stream, line, keep=isinstance(message, Listed))
+
+    def _guarded(self, stream: TextIO, line: str, *, keep: bool = False) -> None:
+        try:
+            stream.write(line)
+            if not keep:
+                stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            name = "standard error" if stream is self._stderr else "standard output"
+            raise LocalFileError.from_os_error(error, name) from error
+
+
+def _tolerant(stream: TextIO) -> TextIO:
+    """A character that the terminal's encoding lacks is escaped instead of ending the run."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream

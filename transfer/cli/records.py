@@ -1,0 +1,162 @@
+"""Every message as a dictionary for `--json` and the manifest. Field names are the model's and stay stable."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from transfer.cli.messages import (
+    Broken,
+    BucketChanged,
+    Described,
+    Interrupted,
+    Listed,
+    Message,
+    Proof,
+    Step,
+    Summary,
+    Unproven,
+)
+from transfer.cli.text import BROKEN_REMEDY, INTERRUPTED_REMEDY
+from transfer.model.checksums import Checksum
+from transfer.model.errors import StoreError, TransferError
+from transfer.model.events import ConcurrencyChanged, RequestRetried, Warned
+from transfer.model.objects import BucketEntry, CommonPrefix
+from transfer.model.receipts import Failure, Receipt, Removal, Skip
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """One line of ASCII: no character of a key can reach a terminal as it is."""
+    return json.dumps(record, ensure_ascii=True) + "\n"
+
+
+def receipt_record(receipt: Receipt) -> dict[str, Any]:
+    """All fields of a receipt; `verified_by` and `mover` are the values of their enums."""
+    return {
+        "source": receipt.source,
+        "destination": receipt.destination,
+        "size": receipt.size,
+        "etag": receipt.etag,
+        "version_id": receipt.version_id,
+        "checksum": None if receipt.checksum is None else checksum_record(receipt.checksum),
+        "verified_by": receipt.verified_by.value,
+        "seconds": round(receipt.seconds, 6),
+        "retries": receipt.retries,
+        "mover": receipt.mover.value,
+        "mover_reason": receipt.mover_reason,
+    }
+
+
+def checksum_record(checksum: Checksum) -> dict[str, str]:
+    """The value is base64, as in S3's headers."""
+    return {"algorithm": checksum.algorithm.value, "value": checksum.value, "type": checksum.type.value}
+
+
+def record_of(message: Message) -> dict[str, Any]:  # noqa: PLR0911 - one answer per kind of message
+    """The dictionary of any message; `type` tells its kind."""
+    match message:
+        case Receipt():
+            return {"type": "receipt", **receipt_record(message)}
+        case Proof():
+            return {"type": "receipt", **receipt_record(message.receipt)}
+        case Failure():
+            places = {"source": message.source, "destination": message.destination}
+            return {**_error_record(message.error, message.source), **places}
+        case Skip():
+            return {"type": "skip", "source": message.source, "reason": message.reason}
+        case Removal():
+            return {"type": "removal", "source": message.source}
+        case TransferError():
+            return _error_record(message, None)
+        case Listed():
+            return _listed_record(message)
+        case Described():
+            return _described_record(message)
+        case BucketChanged():
+            kind = "bucket_made" if message.command == "mb" else "bucket_removed"
+            return {"type": kind, "bucket": message.url}
+        case Summary():
+            return _summary_record(message)
+        case _:
+            return _notice_record(message)
+
+
+def _notice_record(message: Message) -> dict[str, Any]:
+    match message:
+        case Step():
+            return {"type": "step", "message": message.text}
+        case Unproven():
+            return {"type": "warning", "message": "moved, but nothing could verify it", "subject": message.source}
+        case Warned():
+            return {"type": "warning", "message": message.message, "subject": None}
+        case RequestRetried():
+            return {"type": "retry", **dataclasses.asdict(message)}
+        case ConcurrencyChanged():
+            return {"type": "concurrency", "limit": message.limit}
+        case Interrupted():
+            return _error("interrupted", "interrupted", None, INTERRUPTED_REMEDY)
+        case Broken():
+            return _error("internal", f"{message.type_name}: {message.text}", None, BROKEN_REMEDY)
+        case _:
+            raise TypeError(f"{type(message).__name__} has no JSON form")
+
+
+def _error(kind: str, message: str, subject: str | None, remedy: str | None) -> dict[str, Any]:
+    return {"type": "error", "kind": kind, "message": message, "subject": subject, "remedy": remedy}
+
+
+def _error_record(error: TransferError, item: str | None) -> dict[str, Any]:
+    record = _error(error.kind, error.message, error.subject or item, error.remedy)
+    if isinstance(error, StoreError):
+        record |= {"status": error.status, "code": error.code, "request_id": error.request_id}
+    return record
+
+
+def _listed_record(listed: Listed) -> dict[str, Any]:
+    entry = listed.entry
+    if isinstance(entry, BucketEntry):
+        return {"type": "bucket", "name": entry.name, "created": iso_time(entry.created_seconds)}
+    if isinstance(entry, CommonPrefix):
+        return {"type": "prefix", "bucket": listed.bucket, "prefix": entry.prefix}
+    return {
+        "type": "object",
+        "bucket": listed.bucket,
+        "key": entry.key,
+        "size": entry.size,
+        "etag": entry.etag,
+        "modified": iso_time(entry.modified_seconds),
+        "storage_class": entry.storage_class,
+    }
+
+
+def _described_record(described: Described) -> dict[str, Any]:
+    info = described.info
+    record: dict[str, Any] = {"type": "stat", "url": described.url}
+    for field in dataclasses.fields(info):
+        if field.name == "modified_seconds":
+            record["modified"] = iso_time(info.modified_seconds) if info.modified_seconds else None
+        elif field.name == "checksums":
+            record["checksums"] = [checksum_record(checksum) for checksum in info.checksums]
+        elif field.name == "metadata":
+            record["metadata"] = dict(info.metadata)
+        else:
+            record[field.name] = getattr(info, field.name)
+    return record
+
+
+def _summary_record(summary: Summary) -> dict[str, Any]:
+    return {
+        "type": "summary",
+        "command": summary.command,
+        **dataclasses.asdict(summary.tally),
+        "seconds": round(summary.seconds, 6),
+        "exit_code": int(summary.code),
+    }
+
+
+def iso_time(seconds: float) -> str:
+    """A moment in UTC, as ISO 8601 writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,65 @@
+"""`transfer rm`: remove objects, tell each one, and sum up."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from transfer.cli.exit_codes import ExitCode, code_of_tally
+from transfer.cli.flags import ConnectionFlags, OutputFlags
+from transfer.cli.messages import Summary
+from transfer.cli.run import closing, run
+from transfer.cli.tally import Tally
+from transfer.model.locations import parse_s3_location
+
+EXAMPLES = """
+Examples:
+  transfer rm s3://bucket/old.txt
+  transfer rm 's3://bucket/logs/2019-*'
+  transfer rm -r s3://bucket/tmp/
+
+Removed objects cannot be brought back unless the bucket keeps versions.
+See first what a pattern means: transfer ls 's3://bucket/logs/2019-*'
+"""
+
+
+def rm(
+    urls: Annotated[list[str], typer.Argument(metavar="URL...", help="Objects, patterns, or prefixes with -r.")],
+    connection: ConnectionFlags,
+    output: OutputFlags,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All objects below a prefix.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Take *, ? and [ in keys as they are.")] = False,
+) -> int:
+    """Remove objects."""
+    writer = output.output()
+    for url in urls:
+        parse_s3_location(url)
+    options = connection.options()
+    tally = Tally()
+
+    async def remove() -> None:
+        from transfer.engine.transfer import Transfer
+
+        async with (
+            Transfer(connection=options, on_event=writer.event) as transfer,
+            closing(transfer.remove_many(urls, recursive=recursive, raw=raw)) as outcomes,
+        ):
+            async for outcome in outcomes:
+                tally.add(outcome)
+                writer.show(outcome)
+
+    async def work() -> ExitCode:
+        began = time.monotonic()
+        try:
+            await remove()
+        except BaseException:
+            if not tally.is_empty:
+                writer.show(Summary("rm", tally, time.monotonic() - began, ExitCode.FAILED))
+            raise
+        code = code_of_tally(tally)
+        writer.show(Summary("rm", tally, time.monotonic() - began, code))
+        return code
+
+    return run(writer, work)

@@ -1,0 +1,153 @@
+"""The single place that starts the event loop, and the single place where errors and signals become an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from transfer.cli.exit_codes import ExitCode, code_of_error
+from transfer.cli.messages import Broken, Interrupted
+from transfer.cli.output import Output
+from transfer.model.errors import TransferError
+
+SAME_SIGNAL_SECONDS = 1.0
+"""`timeout` and some shells deliver one Ctrl-C or SIGTERM twice within milliseconds: that is one wish, not two."""
+
+Item = TypeVar("Item")
+
+
+class _Signals:
+    """Turns SIGINT and SIGTERM into one cancellation of the run; a second wish ends the process at once."""
+
+    def __init__(self) -> None:
+        self.arrived = False
+        self._first_seconds = 0.0
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        watched = []
+        for number in numbers:
+            try:
+                loop.add_signal_handler(number, self._on_signal, number, loop, task)
+            except NotImplementedError:
+                # Windows: the interpreter's own handler cancels on Ctrl-C.
+                continue
+            watched.append(number)
+        try:
+            yield
+        finally:
+            for number in watched:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(
+        self, number: signal.Signals, loop: asyncio.AbstractEventLoop, task: asyncio.Task[object] | None
+    ) -> None:
+        if not self.arrived:
+            self.arrived = True
+            self._first_seconds = loop.time()
+            if task is not None:
+                task.cancel()
+        elif loop.time() - self._first_seconds > SAME_SIGNAL_SECONDS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+
+def run(output: Output, work: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
+    """Do a command's work in an event loop and tell how it ended.
+
+    Args:
+        output: Hears of whatever ended the work early.
+        work: The command; returns its own code when it went to its end.
+
+    Returns:
+        The code for the process. Nothing is raised but SystemExit.
+    """
+    signals = _Signals()
+
+    async def watched() -> ExitCode:
+        async with signals.watched():
+            return await work()
+
+    try:
+        code = asyncio.run(watched())
+        output.flush()
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the process ends here: every error becomes a line and a code
+        return report(output, error, interrupted=signals.arrived)
+    return code
+
+
+def report(output: Output, error: BaseException, *, interrupted: bool = False) -> ExitCode:
+    """Tell an error in one line and choose the code.
+
+    Args:
+        output: Where to tell it.
+        error: Anything; groups are unwrapped.
+        interrupted: A signal had arrived, so whatever was raised follows from it.
+    """
+    leaves = list(_leaves(error))
+    if any(map(_is_broken_pipe, leaves)):
+        output.silence()
+        return ExitCode.FAILED
+    try:
+        return _told(output, leaves, interrupted=interrupted)
+    except (BrokenPipeError, TransferError):
+        # The stream that should carry the bad news is what broke.
+        output.silence()
+        return ExitCode.FAILED
+
+
+@asynccontextmanager
+async def closing(stream: AsyncIterator[Item]) -> AsyncIterator[AsyncIterator[Item]]:
+    """Close the engine's iterator on every way out, so that its work stops with the loop still running."""
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _told(output: Output, leaves: list[BaseException], *, interrupted: bool) -> ExitCode:
+    if interrupted or any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        output.show(Interrupted())
+        return ExitCode.INTERRUPTED
+    # A cancellation beside a real error is only its echo.
+    real = [leaf for leaf in leaves if not isinstance(leaf, asyncio.CancelledError)] or leaves
+    unforeseen = [leaf for leaf in real if not isinstance(leaf, TransferError)]
+    if unforeseen:
+        output.show(_broken(unforeseen[0]))
+        return ExitCode.FAILED
+    errors = {str(leaf): leaf for leaf in real if isinstance(leaf, TransferError)}
+    for told in errors.values():
+        output.show(told)
+    return max(map(code_of_error, errors.values()), key=lambda code: code is ExitCode.FAILED)
+
+
+def _broken(error: BaseException) -> Broken:
+    return Broken(type(error).__name__, str(error), "".join(traceback.format_exception(error)))
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _is_broken_pipe(error: BaseException) -> bool:
+    """Whether the reader of our output went away: then there is nobody to tell. Sockets' ends are WireErrors."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    cause = error.__cause__
+    return isinstance(error, TransferError) and error.kind == "local_file" and isinstance(cause, BrokenPipeError)

@@ -1,0 +1,47 @@
+"""Counts of what became of the items of one run. Sees values only; the terminal is `output`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transfer.model.checksums import VerifiedBy
+from transfer.model.receipts import Failure, Outcome, Receipt, Skip
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many items ended how; `moved_bytes` and `retries` are sums over the receipts."""
+
+    moved: int = 0
+    moved_bytes: int = 0
+    verified: int = 0
+    unverified: int = 0
+    removed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    retries: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no item has settled yet."""
+        return not (self.moved or self.removed or self.failed or self.skipped)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one settled item."""
+        if isinstance(outcome, Receipt):
+            self._add_receipt(outcome)
+        elif isinstance(outcome, Failure):
+            self.failed += 1
+        elif isinstance(outcome, Skip):
+            self.skipped += 1
+        else:
+            self.removed += 1
+
+    def _add_receipt(self, receipt: Receipt) -> None:
+        self.moved += 1
+        self.moved_bytes += receipt.size
+        self.retries += receipt.retries
+        if receipt.verified_by is VerifiedBy.UNVERIFIED:
+            self.unverified += 1
+        else:
+            self.verified += 1

@@ -1,0 +1,163 @@
+"""Every message as a person reads it. Values in, lines out, already harmless for a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+from transfer.cli.escape import printable
+from transfer.cli.messages import Broken, Described, Interrupted, Listed, Message, Summary, Unproven
+from transfer.cli.tally import Tally
+from transfer.model.checksums import VerifiedBy
+from transfer.model.errors import TransferError
+from transfer.model.events import ConcurrencyChanged, Event, RequestRetried
+from transfer.model.objects import BucketEntry, CommonPrefix
+from transfer.model.receipts import Failure, Receipt, Removal, Skip
+from transfer.plan.sizes import format_rate, format_seconds, format_size
+
+INTERRUPTED_REMEDY = "nothing half-written is left under a final name: run the command again to go on"
+BROKEN_REMEDY = "please report it, --verbose shows the trace"
+
+
+def error_line(message: TransferError | Failure | Broken) -> str:
+    """`transfer: s3://b/k: message; remedy`, always a single line."""
+    if isinstance(message, Broken):
+        return _line(f"internal error: {message.type_name}: {message.text}; {BROKEN_REMEDY}")
+    if isinstance(message, Failure) and message.error.subject is None:
+        return _line(f"{message.source}: {message.error}")
+    return _line(str(message.error if isinstance(message, Failure) else message))
+
+
+def notice_line(message: Skip | Unproven | Interrupted | Summary | Event) -> str:
+    """What is told on standard error besides errors."""
+    match message:
+        case Skip():
+            return _line(f"{message.source}: skipped: {message.reason}")
+        case Unproven():
+            return _line(f"{message.source}: moved, but nothing could verify it")
+        case Interrupted():
+            return _line(f"interrupted; {INTERRUPTED_REMEDY}")
+        case Summary():
+            return summary_line(message)
+        case _:
+            return event_line(message)
+
+
+def event_line(event: Event) -> str:
+    """A retry, a change of concurrency or a warning."""
+    if isinstance(event, RequestRetried):
+        wait = format_seconds(event.delay_seconds)
+        return _line(f"{event.subject}: attempt {event.attempt} follows in {wait}: {event.reason}")
+    if isinstance(event, ConcurrencyChanged):
+        return _line(f"{event.limit} requests in flight from now on")
+    return _line(f"warning: {event.message}")
+
+
+def item_line(outcome: Receipt | Removal) -> str:
+    """What was done, as a command."""
+    if isinstance(outcome, Removal):
+        return printable(f"rm {outcome.source}") + "\n"
+    return printable(f"cp {outcome.source} {outcome.destination}") + "\n"
+
+
+def receipt_line(receipt: Receipt) -> str:
+    """A receipt in full, for `--verbose`."""
+    return _line(f"{receipt.source}: {_facts(receipt)}")
+
+
+def proof_line(receipt: Receipt) -> str:
+    """A receipt in full as part of a story: the destination's own name and how it got there."""
+    name = receipt.destination.rpartition("/")[2]
+    return f"   {printable(f'{name}: {_facts(receipt)}')}\n"
+
+
+def listed_line(listed: Listed) -> str:
+    """An entry of a listing, in the columns of `aws s3 ls`."""
+    entry, name = listed.entry, printable(listed.name)
+    if isinstance(entry, CommonPrefix):
+        return f"{'PRE':>30} {name}\n"
+    if isinstance(entry, BucketEntry):
+        return f"{_local_time(entry.created_seconds)} {name}\n"
+    size = format_size(entry.size) if listed.human_sizes else str(entry.size)
+    return f"{_local_time(entry.modified_seconds)} {size:>10} {name}\n"
+
+
+def described_lines(described: Described) -> str:
+    """All facts of an object, one per line; what the store did not tell is left out."""
+    info = described.info
+    facts = [("url", described.url)]
+    for field in dataclasses.fields(info):
+        value = getattr(info, field.name)
+        if field.name == "size":
+            facts.append(("size", str(value) if value < 1024 else f"{value} ({format_size(value)})"))
+        elif field.name == "modified_seconds":
+            if value:
+                facts.append(("modified", datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")))
+        elif field.name == "checksums":
+            facts += [(f"checksum {one.algorithm.value}", f"{one.value} ({one.type.value})") for one in value]
+        elif field.name == "metadata":
+            facts += [(f"metadata {key}", text) for key, text in value.items()]
+        elif value is not None:
+            facts.append((field.name.replace("_", " "), str(value)))
+    width = max(len(name) for name, _ in facts) + 2
+    return "".join(f"{printable(name):<{width}}{printable(value)}\n" for name, value in facts)
+
+
+def summary_line(summary: Summary) -> str:
+    """`moved 3 objects, 1.2 GiB in 3.4 s (360.0 MiB/s), 3 verified`; zero counts are left out."""
+    tally = summary.tally
+    if summary.command == "rm":
+        removed = _counted(tally.removed, "object", "objects")
+        start = f"removed {removed} in {format_seconds(summary.seconds)}"
+    else:
+        start = _moved(tally, summary.seconds)
+    rest = {
+        "verified": tally.verified,
+        "unverified": tally.unverified,
+        "failed": tally.failed,
+        "skipped": tally.skipped,
+    }
+    return ", ".join([start, *(f"{count} {name}" for name, count in rest.items() if count)]) + "\n"
+
+
+def bucket_line(command: str, url: str) -> str:
+    """What was done to a bucket, as a command."""
+    return printable(f"{command} {url}") + "\n"
+
+
+def is_error(message: Message) -> bool:
+    """Whether `--quiet` lets the message through."""
+    return isinstance(message, TransferError | Failure | Broken)
+
+
+def _facts(receipt: Receipt) -> str:
+    facts = [f"{format_size(receipt.size)} in {format_seconds(receipt.seconds)}"]
+    if receipt.verified_by is VerifiedBy.UNVERIFIED:
+        facts.append("not verified")
+    else:
+        facts.append(f"verified by {receipt.verified_by.value}")
+    if receipt.checksum is not None:
+        facts.append(str(receipt.checksum))
+    because = f" ({receipt.mover_reason})" if receipt.mover_reason else ""
+    facts.append(f"mover {receipt.mover.value}{because}")
+    if receipt.retries:
+        facts.append(_counted(receipt.retries, "retry", "retries"))
+    return ", ".join(facts)
+
+
+def _moved(tally: Tally, seconds: float) -> str:
+    start = f"moved {_counted(tally.moved, 'object', 'objects')}, {format_size(tally.moved_bytes)}"
+    rate = f" ({format_rate(tally.moved_bytes / seconds)})" if seconds > 0 and tally.moved_bytes else ""
+    return f"{start} in {format_seconds(seconds)}{rate}"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _local_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _line(text: str) -> str:
+    return f"transfer: {printable(text)}\n"

@@ -1,0 +1,155 @@
+"""Making a request until it succeeds or it is clear that it will not.
+
+The verdict on each failure comes from the table in `transfer.plan.retry`; this module carries it out. A lane is held
+only while a request is in flight, never during a pause.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import anyio
+
+from transfer.engine.lanes import Lanes
+from transfer.model.errors import ConnectError, StalledError, StoreError, TransferError
+from transfer.model.events import EventSink, RequestRetried
+from transfer.model.locations import S3Location
+from transfer.model.progress import Progress
+from transfer.plan.retry import BACKOFF_CAP_SECONDS, DEFAULT_RETRIES, RetryBudget, Verdict, backoff_seconds, verdict_of
+from transfer.stores.s3.store import S3Store
+from transfer.wire.flow import Flow, RateLimiter
+
+T = TypeVar("T")
+
+FIRST_CONNECT_RETRIES: Final = 2
+"""As long as nothing has ever been reached, a wrong address is likelier than an outage: the user should know soon."""
+FREE_RETRIES: Final = 8
+"""A store that closes every idle connection costs one of these each time; more than that is no idle connection."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the requests of one item cost beyond the first attempts."""
+
+    retries: int = 0
+
+
+class Attempts:
+    """The one way requests are made by the engine."""
+
+    def __init__(
+        self,
+        store: S3Store,
+        lanes: Lanes,
+        progress: Progress,
+        on_event: EventSink,
+        *,
+        retries: int | None = None,
+        limiter: RateLimiter | None = None,
+    ) -> None:
+        self._store: Final = store
+        self._lanes: Final = lanes
+        self._progress: Final = progress
+        self._on_event: Final = on_event
+        self._retries: Final = DEFAULT_RETRIES if retries is None else retries
+        self._limiter: Final = limiter
+        self._budget: Final = RetryBudget()
+        self._reached = False
+
+    async def run(self, location: S3Location, action: Callable[[Flow], Awaitable[T]], tally: Tally) -> T:
+        """Make one request, again if need be.
+
+        Args:
+            location: The object or bucket it is about.
+            action: Makes the request once. It must be safe to make again.
+            tally: Where repetitions of the item are counted.
+
+        Raises:
+            TransferError: The last failure, when it is final or the attempts are used up.
+        """
+        spent = free = 0
+        while True:
+            generation = self._store.credentials_generation
+            try:
+                return await self._once(action)
+            except TransferError as error:
+                if error.subject is None:
+                    error.subject = str(location)
+                verdict = verdict_of(error)
+                if verdict is Verdict.RETRY_FREE and free < FREE_RETRIES:
+                    free += 1
+                    continue
+                spent += 1
+                if not await self._may_repeat(location, error, verdict, generation, spent):
+                    _note_attempts(error, spent)
+                    raise
+                tally.retries += 1
+                self._progress.retries += 1
+                await self._pause(location, error, spent)
+
+    def ends_run(self, error: TransferError) -> bool:
+        """Whether every other item would fail in the same way, so that going on only repeats the message."""
+        if isinstance(error, ConnectError) and not self._reached:
+            return True
+        return verdict_of(error) in (Verdict.FAIL_RUN, Verdict.REFRESH)
+
+    async def _once(self, action: Callable[[Flow], Awaitable[T]]) -> T:
+        flow = Flow(self._count_bytes, self._limiter)
+        async with self._lanes.lane():
+            try:
+                result = await action(flow)
+            except BaseException:
+                flow.take_back()
+                raise
+        self._reached = True
+        self._lanes.count_request()
+        self._budget.give_back()
+        return result
+
+    async def _may_repeat(
+        self, location: S3Location, error: TransferError, verdict: Verdict, generation: int, spent: int
+    ) -> bool:
+        """Learn what the failure teaches; whether the request is worth another attempt."""
+        if spent > self._allowed(error):
+            return False
+        if verdict in (Verdict.RETRY, Verdict.RETRY_FREE):
+            if isinstance(error, StalledError):
+                self._lanes.count_timeout()
+            return True
+        if verdict is Verdict.SLOW_DOWN:
+            self._lanes.count_slowdown()
+            return True
+        if not isinstance(error, StoreError):
+            return False
+        if verdict is Verdict.REFRESH:
+            return await self._store.renew_credentials(generation)
+        if verdict is Verdict.REDIRECT:
+            return await self._store.learn_region(location.bucket, error)
+        if verdict is Verdict.CLOCK_SKEW:
+            return self._store.learn_clock(error)
+        return False
+
+    def _allowed(self, error: TransferError) -> int:
+        if isinstance(error, ConnectError) and not self._reached:
+            return min(self._retries, FIRST_CONNECT_RETRIES)
+        return self._retries
+
+    async def _pause(self, location: S3Location, error: TransferError, spent: int) -> None:
+        wish = error.retry_after_seconds if isinstance(error, StoreError) else None
+        delay_seconds = backoff_seconds(spent, random.random(), retry_after_seconds=wish)  # noqa: S311 - jitter
+        if not self._budget.take():
+            delay_seconds = max(delay_seconds, BACKOFF_CAP_SECONDS)
+        self._on_event(RequestRetried(str(location), spent, delay_seconds, error.message))
+        await anyio.sleep(delay_seconds)
+
+    def _count_bytes(self, count: int) -> None:
+        self._progress.bytes_moved += count
+        self._lanes.count_bytes(count)
+
+
+def _note_attempts(error: TransferError, attempts: int) -> None:
+    if attempts > 1:
+        error.message = f"{error.message} (after {attempts} attempts)"

@@ -1,0 +1,100 @@
+"""One copy run: items admitted as they are found, each moved by its strategy, each outcome told.
+
+A failure of one item never stops the others, unless every other one would fail in the same way.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+
+from transfer.engine.context import Context
+from transfer.engine.download import download_object, make_marked_folder
+from transfer.engine.items import DownloadItem, FolderItem, Item, StreamUploadItem, UploadItem
+from transfer.engine.outcomes import Deliver
+from transfer.engine.planning import CopyRequest, Planned, plan_items
+from transfer.engine.reading import read_object
+from transfer.engine.spread import spread
+from transfer.engine.stream_upload import upload_stream
+from transfer.engine.upload import upload_file
+from transfer.model.errors import TransferError
+from transfer.model.receipts import Failure, Outcome, Receipt, Skip
+
+MORE_ITEMS_THAN_LANES = 4
+"""Items beyond the lanes that are being opened, proved or made durable while the lanes move bytes."""
+
+
+async def copy_items(context: Context, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+    """Move everything a request means and deliver an outcome for each.
+
+    Raises:
+        TransferError: The items could not be found out to the end, or a failure that concerns the whole run.
+    """
+
+    async def settle(planned: Planned) -> None:
+        outcome = planned if isinstance(planned, Skip | Failure) else await _move(context, planned)
+        _count(context, outcome)
+        await deliver(outcome)
+        if isinstance(outcome, Failure) and context.attempts.ends_run(outcome.error):
+            raise RunEndedError(outcome.error)
+
+    await spread(_counted(context, request), settle, lambda: context.lanes.limit + MORE_ITEMS_THAN_LANES)
+
+
+class RunEndedError(Exception):
+    """The run stops after a failure that has been delivered already."""
+
+    def __init__(self, error: TransferError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def _counted(context: Context, request: CopyRequest) -> AsyncIterator[Planned]:
+    """The planned items, counted as they pass."""
+    async for planned in plan_items(context, request):
+        context.progress.items_planned += 1
+        if isinstance(planned, UploadItem):
+            context.progress.bytes_planned += planned.size or 0
+        elif isinstance(planned, DownloadItem) and planned.listed is not None:
+            context.progress.bytes_planned += planned.listed.size
+        yield planned
+    context.progress.total_is_final = True
+
+
+async def _move(context: Context, item: Item) -> Receipt | Failure:
+    """Move one item; its failure is a value."""
+    try:
+        if isinstance(item, UploadItem):
+            return await upload_file(context, item)
+        if isinstance(item, DownloadItem):
+            return await download_object(context, item)
+        if isinstance(item, FolderItem):
+            return await make_marked_folder(context, item)
+        if isinstance(item, StreamUploadItem):
+            return await upload_stream(context, sys.stdin.buffer, item.destination)
+        return await read_object(context, item.source, sys.stdout.buffer.write)
+    except TransferError as error:
+        return Failure(_source_of(item), _destination_of(item), error)
+
+
+def _count(context: Context, outcome: Outcome) -> None:
+    if isinstance(outcome, Failure):
+        context.progress.items_failed += 1
+    elif isinstance(outcome, Skip):
+        context.progress.items_skipped += 1
+    else:
+        context.progress.items_done += 1
+
+
+def _source_of(item: Item) -> str:
+    if isinstance(item, UploadItem):
+        return item.path
+    return "-" if isinstance(item, StreamUploadItem) else str(item.source)
+
+
+def _destination_of(item: Item) -> str:
+    if isinstance(item, UploadItem | StreamUploadItem):
+        return str(item.destination)
+    if isinstance(item, DownloadItem | FolderItem):
+        return f"{item.root.rstrip('/')}/{item.relative}"
+    return "-"

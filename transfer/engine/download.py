@@ -1,0 +1,277 @@
+"""An object to a local file: ranges in parallel into a temporary file, proved, then given its name.
+
+Way of a byte: the kernel moves it from the socket into the file at its place; a worker thread then reads the range
+from the page cache for its checksum. The checksums of the ranges combine into that of the object, which is compared
+with what the store keeps. Only then does the file get its name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from transfer.engine.attempts import Tally
+from transfer.engine.context import Context
+from transfer.engine.items import DownloadItem, FolderItem
+from transfer.engine.spread import each, spread
+from transfer.engine.verifying import (
+    DownloadPlan,
+    RangeDigest,
+    checksum_of_ranges,
+    has_uniform_parts,
+    matches,
+    mismatch,
+    part_algorithm,
+    plan_download,
+    verified_by,
+)
+from transfer.integrity.digests import new_digest
+from transfer.integrity.files import digest_file_range
+from transfer.integrity.verification import VerificationKind, choose_verification
+from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
+from transfer.model.errors import LocalFileError, ProtocolError
+from transfer.model.objects import MTIME_METADATA_KEY, ObjectInfo
+from transfer.model.ranges import ByteRange
+from transfer.model.receipts import Mover, Receipt
+from transfer.stores.local.durable import DurableFile, make_folder
+from transfer.stores.s3 import objects
+from transfer.stores.s3.properties import parse_mtime
+from transfer.wire.connection import Response
+from transfer.wire.flow import Flow
+
+WHOLE_OBJECT_BYTES: Final = 8 * 1024 * 1024
+"""An object of at most this size comes in one plain GET: its answer carries the stored checksum, so that an object
+known from a listing needs no HEAD."""
+SMALL_RANGE_BYTES: Final = 256 * 1024
+"""A range of at most this size is digested at once: the way to a worker thread and back costs more."""
+WHOLE_ATTEMPTS: Final = 3
+"""How often an object that comes in one GET is fetched when its checksum is wrong: a bit that flips three times in a
+row is not the network's."""
+SMALL_REASON: Final = "the body arrived together with its head"
+
+
+async def download_object(context: Context, item: DownloadItem) -> Receipt:
+    """Move one object into a file.
+
+    Raises:
+        ChecksumMismatchError: What arrives is not what the store keeps a checksum of, also when fetched again.
+        LocalFileError: The file cannot be written.
+        TransferError: What the store or the connection said; PreconditionFailed when the object changed meanwhile.
+    """
+    started_seconds = time.monotonic()
+    tally = Tally()
+    download = _Download(context, item, tally)
+    size, etag = await download.identify()
+    root, relative = item.root, item.relative
+    landing = await context.threads.run(lambda: DurableFile.create(root, relative, size))
+    try:
+        if size <= WHOLE_OBJECT_BYTES:
+            plan, arrived, proof = await download.fetch_whole(landing, size, etag)
+        else:
+            plan, arrived, proof = await download.fetch_ranges(landing)
+        mtime_ns = _mtime_ns_of(plan.info)
+        await context.threads.run(lambda: landing.commit(mtime_ns))
+    finally:
+        landing.discard()
+    return Receipt(
+        source=str(item.source),
+        destination=landing.path,
+        size=size,
+        etag=plan.info.etag,
+        version_id=plan.info.version_id,
+        checksum=arrived,
+        verified_by=proof,
+        seconds=time.monotonic() - started_seconds,
+        retries=tally.retries,
+        mover=download.mover if size else Mover.NONE,
+        mover_reason=SMALL_REASON if size and download.mover is Mover.BUFFER else None,
+    )
+
+
+async def make_marked_folder(context: Context, item: FolderItem) -> Receipt:
+    """Make the folder that an empty `name/` object stands for.
+
+    Raises:
+        LocalFileError: It cannot be made.
+    """
+    started_seconds = time.monotonic()
+    root, relative = item.root, item.relative
+    await context.threads.run(lambda: make_folder(root, relative))
+    return Receipt(
+        source=str(item.source),
+        destination=f"{root.rstrip('/')}/{relative}",
+        size=0,
+        etag="",
+        version_id=None,
+        checksum=None,
+        verified_by=VerifiedBy.FULL_OBJECT,
+        seconds=time.monotonic() - started_seconds,
+        retries=0,
+        mover=Mover.NONE,
+    )
+
+
+_Fetched = tuple[DownloadPlan, Checksum, VerifiedBy]
+
+
+class _Download:
+    """One object's download."""
+
+    def __init__(self, context: Context, item: DownloadItem, tally: Tally) -> None:
+        self._context = context
+        self._location = item.source
+        self._listed = item.listed
+        self._info: ObjectInfo | None = None
+        self._tally = tally
+        self.mover = Mover.BUFFER
+
+    async def identify(self) -> tuple[int, str]:
+        """Size and ETag of the version that is meant: from the listing, else from the store."""
+        if self._listed is not None and self._listed.size <= WHOLE_OBJECT_BYTES:
+            return self._listed.size, self._listed.etag
+        info = self._info = await self._context.attempts.run(
+            self._location, lambda _: objects.head_object(self._context.store, self._location), self._tally
+        )
+        self._context.progress.bytes_planned += info.size - (self._listed.size if self._listed else 0)
+        return info.size, info.etag
+
+    async def fetch_whole(self, landing: DurableFile, size: int, etag: str) -> _Fetched:
+        """Fetch a small object in one GET, and again when its checksum is wrong."""
+        whole = ByteRange(1, 0, size)
+        left = WHOLE_ATTEMPTS
+        while True:
+            left -= 1
+            info, value = await self._fetch_once(landing, whole, etag)
+            plan = await plan_download(self._context, self._location, info, self._tally)
+            if plan.verification.kind is VerificationKind.COMPOSITE:
+                digests = [await self._digest(landing, wanted, plan.part_algorithm) for wanted in plan.ranges()]
+            elif value is not None and plan.verification == choose_verification(info):
+                digests = [RangeDigest(whole, value)]
+            else:
+                digests = [await self._digest(landing, whole, plan.part_algorithm)]
+            arrived = await self._checksum(landing, plan, digests)
+            if left == 0 or matches(plan, arrived):
+                return await self._conclude(plan, arrived)
+            self._fetched_in_vain(size)
+
+    async def _fetch_once(self, landing: DurableFile, whole: ByteRange, etag: str) -> tuple[ObjectInfo, bytes | None]:
+        """Move a whole object into the file: what its answer told, and its digest when memory saw the bytes."""
+
+        async def fetch(flow: Flow) -> tuple[ObjectInfo, bytes | None]:
+            async with objects.get_object(self._context.store, self._location, etag or None) as response:
+                info = self._info or objects.object_info(response.headers, whole.length)
+                algorithm = part_algorithm(choose_verification(info))
+                return info, await self._receive(response, landing, whole, algorithm, flow)
+
+        return await self._context.attempts.run(self._location, fetch, self._tally)
+
+    async def fetch_ranges(self, landing: DurableFile) -> _Fetched:
+        """Fetch a large object in parallel ranges, and those again that differ when the whole does not match."""
+        if self._info is None:
+            raise RuntimeError("a large object is asked for before it is fetched")
+        plan = await plan_download(self._context, self._location, self._info, self._tally)
+        digests: dict[int, RangeDigest] = {}
+
+        async def fetch(wanted: ByteRange) -> None:
+            digests[wanted.number] = await self._fetch_range(landing, wanted, plan)
+
+        await spread(each(plan.ranges()), fetch, self._context.part_width)
+        arrived = await self._checksum(landing, plan, list(digests.values()))
+        if not matches(plan, arrived):
+            arrived = await self._mend(landing, plan, digests)
+        return await self._conclude(plan, arrived)
+
+    async def _mend(self, landing: DurableFile, plan: DownloadPlan, digests: dict[int, RangeDigest]) -> Checksum:
+        """Fetch range after range again until the whole matches: a flipped bit costs one range, not the object.
+
+        Returns:
+            The checksum of what is there in the end.
+        """
+        for wanted in plan.ranges():
+            again = await self._fetch_range(landing, wanted, plan)
+            self._fetched_in_vain(wanted.length)
+            if again.value == digests[wanted.number].value:
+                continue
+            digests[wanted.number] = again
+            arrived = await self._checksum(landing, plan, list(digests.values()))
+            if matches(plan, arrived):
+                return arrived
+        return await self._checksum(landing, plan, list(digests.values()))
+
+    async def _conclude(self, plan: DownloadPlan, arrived: Checksum) -> _Fetched:
+        if matches(plan, arrived):
+            return plan, arrived, verified_by(plan)
+        if plan.verification.kind is VerificationKind.COMPOSITE and not await has_uniform_parts(
+            self._context, self._location, plan, self._tally
+        ):
+            return plan, arrived, VerifiedBy.UNVERIFIED
+        raise mismatch(plan, self._location, arrived)
+
+    async def _fetch_range(self, landing: DurableFile, wanted: ByteRange, plan: DownloadPlan) -> RangeDigest:
+        async def fetch(flow: Flow) -> bytes | None:
+            async with objects.get_object(
+                self._context.store, self._location, plan.info.etag or None, wanted
+            ) as response:
+                return await self._receive(response, landing, wanted, plan.part_algorithm, flow)
+
+        value = await self._context.attempts.run(self._location, fetch, self._tally)
+        if value is not None:
+            return RangeDigest(wanted, value)
+        # The lane is free by now: another request starts while this range is digested.
+        return await self._digest(landing, wanted, plan.part_algorithm)
+
+    async def _receive(
+        self, response: Response, landing: DurableFile, wanted: ByteRange, algorithm: ChecksumAlgorithm, flow: Flow
+    ) -> bytes | None:
+        """Move a body into the file; its raw digest when the bytes passed through memory, else None."""
+        if response.length != wanted.length:
+            raise ProtocolError(f"the store sent {response.length} bytes where {wanted.length} were asked for")
+        digest = new_digest(algorithm)
+        with _naming(landing.path):
+            received = await response.read_into_file(landing.fd, wanted.offset, flow, digest.update)
+        if received.mover is not Mover.BUFFER:
+            self.mover = received.mover
+        return digest.value() if received.tapped else None
+
+    async def _digest(self, landing: DurableFile, wanted: ByteRange, algorithm: ChecksumAlgorithm) -> RangeDigest:
+        """Read a range that has arrived back from the page cache for its checksum."""
+        fd = landing.fd
+
+        def read() -> bytes:
+            with _naming(landing.path):
+                return digest_file_range(fd, wanted.offset, wanted.length, algorithm)
+
+        value = read() if wanted.length <= SMALL_RANGE_BYTES else await self._context.threads.run(read)
+        return RangeDigest(wanted, value)
+
+    def _fetched_in_vain(self, count: int) -> None:
+        """Bytes that moved have to move again."""
+        self._tally.retries += 1
+        self._context.progress.retries += 1
+        self._context.progress.bytes_moved -= count
+
+    async def _checksum(self, landing: DurableFile, plan: DownloadPlan, digests: list[RangeDigest]) -> Checksum:
+        whole_value: bytes | None = None
+        if plan.verification.kind is VerificationKind.WHOLE_FILE:
+            fd, algorithm = landing.fd, plan.verification.algorithm
+            whole_value = await self._context.threads.run(lambda: digest_file_range(fd, 0, plan.info.size, algorithm))
+        return checksum_of_ranges(plan, digests, whole_value)
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Name the file in what the disk says."""
+    try:
+        yield
+    except OSError as error:
+        raise LocalFileError.from_os_error(error, path) from error
+
+
+def _mtime_ns_of(info: ObjectInfo) -> int | None:
+    """The source's own time when it was kept, else the store's."""
+    kept = parse_mtime(info.metadata.get(MTIME_METADATA_KEY, ""))
+    if kept is not None:
+        return kept
+    return int(info.modified_seconds * 1_000_000_000) or None

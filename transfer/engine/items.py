@@ -1,0 +1,53 @@
+"""What a run works on: one value per file or object to move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transfer.model.locations import S3Location
+from transfer.model.objects import ListedObject
+
+
+@dataclass(frozen=True, slots=True)
+class UploadItem:
+    """A local file on its way to a key. `size` is what the walk saw, None when nobody looked yet."""
+
+    path: str
+    destination: S3Location
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUploadItem:
+    """Standard input on its way to a key."""
+
+    destination: S3Location
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadItem:
+    """An object on its way to `relative` below the folder `root`; `listed` is what a listing said of it."""
+
+    source: S3Location
+    root: str
+    relative: str
+    listed: ListedObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderItem:
+    """An empty `name/` object, which stands for a folder."""
+
+    source: S3Location
+    root: str
+    relative: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrintItem:
+    """An object on its way to standard output."""
+
+    source: S3Location
+
+
+Item = UploadItem | StreamUploadItem | DownloadItem | FolderItem | PrintItem

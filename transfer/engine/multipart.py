@@ -1,0 +1,105 @@
+"""The frame of a multipart upload: created, filled part by part, completed; or aborted, whatever happened.
+
+Both files and streams are sent through it; only where the bytes of a part come from differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import anyio
+
+from transfer.engine.attempts import Tally
+from transfer.engine.context import Context
+from transfer.engine.uploading import Proof, completion_headers, creation_headers, prove
+from transfer.integrity.digests import encode_value
+from transfer.integrity.proof import SentPart, checksum_of_whole
+from transfer.model.checksums import Checksum, ChecksumAlgorithm
+from transfer.model.errors import StoreError, TransferError
+from transfer.model.events import Warned
+from transfer.model.locations import S3Location
+from transfer.stores.s3 import multipart
+from transfer.stores.s3.multipart import MultipartUpload
+from transfer.stores.s3.objects import Written
+from transfer.stores.s3.xml import CompletedPart
+
+ABORT_SECONDS: Final = 1.5
+"""How long an interrupted upload may take to be aborted: Ctrl-C must end within two seconds."""
+
+
+async def multipart_upload(
+    context: Context,
+    location: S3Location,
+    algorithm: ChecksumAlgorithm,
+    headers: Mapping[str, str],
+    send_parts: Callable[[MultipartUpload], Awaitable[Sequence[SentPart]]],
+    tally: Tally,
+) -> Proof:
+    """Upload an object in parts.
+
+    Args:
+        context: The run.
+        location: The object to be.
+        algorithm: The checksum of its parts.
+        headers: Its properties.
+        send_parts: Sends them all and answers them by number; raises to give the upload up.
+        tally: Counts repeated requests.
+
+    Raises:
+        TransferError: What `send_parts` or the store said. The upload has been aborted then.
+    """
+    begin = {**headers, **creation_headers(algorithm)}
+    upload = await context.attempts.run(
+        location, lambda _: multipart.create_upload(context.store, location, begin), tally
+    )
+    try:
+        parts = await send_parts(upload)
+        whole = checksum_of_whole(algorithm, parts)
+        written = await _complete(context, upload, algorithm, parts, whole, tally)
+    except BaseException:
+        await _abort(context, upload)
+        raise
+    return await prove(context, location, whole, written, parts, tally)
+
+
+async def _complete(
+    context: Context,
+    upload: MultipartUpload,
+    algorithm: ChecksumAlgorithm,
+    parts: Sequence[SentPart],
+    whole: Checksum | None,
+    tally: Tally,
+) -> Written:
+    headers = completion_headers(whole, sum(part.length for part in parts))
+    completed = [
+        CompletedPart(
+            part.number,
+            part.etag,
+            Checksum(algorithm, encode_value(part.value)) if algorithm.is_stored else None,
+        )
+        for part in parts
+    ]
+    return await context.attempts.run(
+        upload.location, lambda _: multipart.complete_upload(context.store, upload, completed, headers), tally
+    )
+
+
+async def _abort(context: Context, upload: MultipartUpload) -> None:
+    """Free the parts, also when the run is being cancelled. What remains after that costs money, so it is told."""
+    failure: TransferError | None = None
+    with anyio.move_on_after(ABORT_SECONDS, shield=True):
+        try:
+            await multipart.abort_upload(context.store, upload)
+        except StoreError as error:
+            if error.code == "NoSuchUpload":
+                return
+            failure = error
+        except TransferError as error:
+            failure = error
+        else:
+            return
+    reason = failure.message if failure else "the store does not answer"
+    context.on_event(
+        Warned(f"{upload.location}: the unfinished upload {upload.upload_id} could not be aborted: {reason}")
+    )

@@ -1,0 +1,263 @@
+"""From what the user wrote to the items of a run.
+
+Everything that can be refused without touching a store is refused first (`check_request`), before anything moves; the
+items themselves come as a stream, from a walk or a listing, never as a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from transfer.engine.context import Context
+from transfer.engine.items import DownloadItem, FolderItem, Item, PrintItem, StreamUploadItem, UploadItem
+from transfer.engine.listing import list_matches, list_tree
+from transfer.model.errors import LocalFileError, StoreError, UnsafeKeyError, UsageError
+from transfer.model.locations import (
+    LocalLocation,
+    Location,
+    S3Location,
+    StreamLocation,
+    has_wildcard,
+    parse_location,
+)
+from transfer.model.objects import ListedObject
+from transfer.model.options import UnsafeKeyPolicy
+from transfer.model.receipts import Failure, Skip
+from transfer.plan.keys import is_folder_marker, relative_path_of
+from transfer.plan.naming import download_name, local_name, tree_key, tree_relative, upload_key
+from transfer.plan.wildcards import relative_base
+from transfer.stores.local.walk import WalkedFile, WalkWarning, expand_wildcard, walk_files
+
+WALK_BATCH_FILES = 256
+"""Files taken from a walk at a time: one thread hop for so many."""
+
+Planned = Item | Skip | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    """A copy the user asked for, read and checked.
+
+    Attributes:
+        recursive: Folders are moved with all that is below them.
+        raw: Wildcard characters mean themselves.
+    """
+
+    sources: tuple[Location, ...]
+    destination: Location
+    recursive: bool
+    raw: bool
+
+
+def check_request(sources: Sequence[str], destination: str, *, recursive: bool, raw: bool) -> CopyRequest:
+    """Read the locations of a copy and refuse what makes no sense. Looks at local paths, never at a store.
+
+    Raises:
+        UsageError: A location or the combination is wrong.
+        LocalFileError: A local source does not exist.
+    """
+    if not sources:
+        raise UsageError("no source is named", remedy="write a source and a destination")
+    request = CopyRequest(
+        tuple(parse_location(source) for source in sources), parse_location(destination), recursive, raw
+    )
+    if isinstance(request.destination, S3Location) and has_wildcard(request.destination.key) and not raw:
+        raise UsageError(
+            "a destination cannot have wildcards", subject=destination, remedy="use --raw to take it as it is"
+        )
+    for source in request.sources:
+        _check_pair(request, source)
+    if len(request.sources) > 1:
+        _require_folder(request.destination)
+    return request
+
+
+async def plan_items(context: Context, request: CopyRequest) -> AsyncIterator[Planned]:
+    """The items of a checked copy, as they are found.
+
+    Raises:
+        StoreError: A listing failed, or nothing is at the source.
+        LocalFileError: A folder cannot be walked.
+    """
+    for source in request.sources:
+        found = _plan_source(context, request, source)
+        async for item in found:
+            yield item
+
+
+def _check_pair(request: CopyRequest, source: Location) -> None:
+    destination = request.destination
+    if isinstance(source, S3Location) and isinstance(destination, S3Location):
+        raise UsageError(
+            "source and destination are both in a bucket",
+            subject=str(source),
+            remedy="copy to a local folder first, then from there",
+        )
+    if not isinstance(source, S3Location) and not isinstance(destination, S3Location):
+        raise UsageError(
+            "neither the source nor the destination is in a bucket",
+            subject=str(source),
+            remedy="write s3://bucket/key for one of them",
+        )
+    if isinstance(source, StreamLocation):
+        _check_stream_source(request)
+    elif isinstance(source, LocalLocation):
+        _check_local_source(request, source)
+    else:
+        _check_s3_source(request, source)
+
+
+def _check_stream_source(request: CopyRequest) -> None:
+    if len(request.sources) > 1 or request.recursive:
+        raise UsageError("standard input is one object", subject="-", remedy="name it as the only source, without -r")
+    if isinstance(request.destination, S3Location) and request.destination.is_folder_like:
+        raise UsageError(
+            "standard input has no name to keep", subject=str(request.destination), remedy="write the whole key"
+        )
+
+
+def _check_local_source(request: CopyRequest, source: LocalLocation) -> None:
+    path = Path(source.path)
+    if _is_local_pattern(request, source):
+        return
+    if path.is_dir() and not request.recursive:
+        raise UsageError("it is a folder", subject=source.path, remedy="use -r to move a folder")
+    if not path.exists() and not path.is_symlink():
+        raise LocalFileError("no such file or folder", subject=source.path, remedy="check the path")
+
+
+def _check_s3_source(request: CopyRequest, source: S3Location) -> None:
+    is_many = request.recursive or (has_wildcard(source.key) and not request.raw)
+    if isinstance(request.destination, StreamLocation) and (is_many or len(request.sources) > 1):
+        raise UsageError("only one object can go to standard output", subject=str(source), remedy="name one key")
+    if source.is_folder_like and not is_many:
+        raise UsageError("it is a folder", subject=str(source), remedy="use -r to move a folder, or name a key")
+    if is_many and isinstance(request.destination, LocalLocation):
+        _require_folder(request.destination)
+
+
+def _require_folder(destination: Location) -> None:
+    """Refuse a destination that can hold one thing only."""
+    if isinstance(destination, StreamLocation):
+        raise UsageError("standard output takes one object", subject="-", remedy="name a folder")
+    if (
+        isinstance(destination, LocalLocation)
+        and Path(destination.path).exists()
+        and not Path(destination.path).is_dir()
+    ):
+        raise UsageError("several sources need a folder", subject=destination.path, remedy="name a folder")
+    if isinstance(destination, S3Location) and not destination.is_folder_like:
+        raise UsageError(
+            "several sources need a folder", subject=str(destination), remedy=f"write {destination}/ for a folder"
+        )
+
+
+def _is_local_pattern(request: CopyRequest, source: LocalLocation) -> bool:
+    return has_wildcard(source.path) and not request.raw and not Path(source.path).exists()
+
+
+def _plan_source(context: Context, request: CopyRequest, source: Location) -> AsyncIterator[Planned]:
+    destination = request.destination
+    if isinstance(destination, S3Location):
+        if isinstance(source, LocalLocation):
+            return _plan_local(context, request, source, destination)
+        return _one(StreamUploadItem(destination))
+    if not isinstance(source, S3Location):
+        raise UsageError("neither side is in a bucket", subject=str(source))
+    if isinstance(destination, StreamLocation):
+        return _one(PrintItem(source))
+    if request.recursive or (has_wildcard(source.key) and not request.raw):
+        return _plan_keys(context, request, source, destination.path)
+    return _one(_single_download(context, source, destination.path, several=len(request.sources) > 1))
+
+
+async def _one(item: Planned) -> AsyncIterator[Planned]:
+    yield item
+
+
+async def _plan_local(
+    context: Context, request: CopyRequest, source: LocalLocation, destination: S3Location
+) -> AsyncIterator[Planned]:
+    walk = await context.threads.run(lambda: _walk_of(context, request, source))
+    if walk is None:
+        yield UploadItem(source.path, destination.with_key(upload_key(destination, local_name(source.path))))
+        return
+    found_any = False
+    async for found in _in_batches(context, walk):
+        found_any = True
+        if isinstance(found, WalkWarning):
+            yield Skip(found.path, found.reason)
+        else:
+            yield UploadItem(found.path, destination.with_key(tree_key(destination, found.relative)), found.size)
+    if not found_any and _is_local_pattern(request, source):
+        raise LocalFileError("nothing matches", subject=source.path, remedy="check the pattern")
+
+
+def _walk_of(
+    context: Context, request: CopyRequest, source: LocalLocation
+) -> Iterator[WalkedFile | WalkWarning] | None:
+    """What is below a local source; None when it is a single file."""
+    follow = context.options.follow_symlinks
+    if _is_local_pattern(request, source):
+        return expand_wildcard(source.path, follow_symlinks=follow)
+    return walk_files(source.path, follow_symlinks=follow) if Path(source.path).is_dir() else None
+
+
+async def _in_batches(
+    context: Context, walk: Iterator[WalkedFile | WalkWarning]
+) -> AsyncIterator[WalkedFile | WalkWarning]:
+    """A blocking walk, driven from a worker thread."""
+    while batch := await context.threads.run(lambda: tuple(islice(walk, WALK_BATCH_FILES))):
+        for found in batch:
+            yield found
+
+
+async def _plan_keys(context: Context, request: CopyRequest, source: S3Location, root: str) -> AsyncIterator[Planned]:
+    is_pattern = has_wildcard(source.key) and not request.raw
+    listing = list_matches(context, source) if is_pattern else list_tree(context, source)
+    base = relative_base(source.key) if is_pattern else source.key
+    found_any = False
+    async for found in listing:
+        found_any = True
+        relative = found.key[len(base) :] if is_pattern else tree_relative(found.key, base)
+        yield _plan_key(context, source.with_key(found.key), found, root, relative)
+    if not found_any and source.key:
+        raise StoreError(
+            "nothing matches" if is_pattern else "there are no objects below it",
+            status=404,
+            code="NoSuchKey",
+            subject=str(source),
+            remedy="check the name with: transfer ls",
+        )
+
+
+def _plan_key(context: Context, source: S3Location, found: ListedObject, root: str, relative: str) -> Planned:
+    policy = context.options.unsafe_keys
+    try:
+        if is_folder_marker(found.key, found.size):
+            name = relative.removesuffix("/")
+            return FolderItem(source, root, relative_path_of(name, policy) if name else "")
+        return DownloadItem(source, root, relative_path_of(relative, policy), found)
+    except UnsafeKeyError as error:
+        return _unsafe(source, root, error, policy)
+
+
+def _single_download(context: Context, source: S3Location, path: str, *, several: bool) -> Planned:
+    policy = context.options.unsafe_keys
+    if several or path.endswith(("/", "\\")) or Path(path).is_dir():
+        try:
+            return DownloadItem(source, path, relative_path_of(download_name(source.key), policy))
+        except UnsafeKeyError as error:
+            return _unsafe(source, path, error, policy)
+    target = Path(path)
+    return DownloadItem(source, str(target.parent), target.name)
+
+
+def _unsafe(source: S3Location, root: str, error: UnsafeKeyError, policy: UnsafeKeyPolicy) -> Skip | Failure:
+    error.subject = str(source)
+    if policy is UnsafeKeyPolicy.SKIP:
+        return Skip(str(source), error.message)
+    return Failure(str(source), root, error)

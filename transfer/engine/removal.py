@@ -1,0 +1,128 @@
+"""Removing objects: named ones, those that match a pattern, or all below a prefix, a thousand in one request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from transfer.engine.attempts import Tally
+from transfer.engine.context import Context
+from transfer.engine.listing import list_matches, list_tree
+from transfer.model.errors import StoreError, TransferError, UsageError
+from transfer.model.locations import S3Location, has_wildcard, parse_s3_location
+from transfer.model.receipts import Failure, Outcome, Removal
+from transfer.plan.remedies import remedy_of
+from transfer.stores.s3.listing import DELETE_BATCH_KEYS, delete_objects
+from transfer.stores.s3.objects import delete_object, head_object
+from transfer.stores.s3.xml import split_deletable
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Keys of one bucket that go in one request."""
+
+    bucket: str
+    keys: tuple[str, ...]
+
+
+def check_removal(urls: Sequence[str], *, recursive: bool, raw: bool) -> tuple[S3Location, ...]:
+    """Read what is to be removed and refuse what makes no sense.
+
+    Raises:
+        UsageError: A location is not in a bucket, or is a folder and `recursive` is not set.
+    """
+    if not urls:
+        raise UsageError("nothing is named to be removed", remedy="write s3://bucket/key")
+    locations = tuple(parse_s3_location(url) for url in urls)
+    for location in locations:
+        if location.is_folder_like and not recursive and not (has_wildcard(location.key) and not raw):
+            raise UsageError("it is a folder", subject=str(location), remedy="use -r to remove all objects below it")
+    return locations
+
+
+async def plan_removal(
+    context: Context, locations: Sequence[S3Location], *, recursive: bool, raw: bool
+) -> AsyncIterator[Batch | S3Location]:
+    """What to remove: single objects as they were named, others in batches as listings find them.
+
+    Raises:
+        StoreError: A listing failed, or nothing is there.
+    """
+    for location in locations:
+        is_pattern = has_wildcard(location.key) and not raw
+        if not recursive and not is_pattern:
+            yield location
+            continue
+        found_any = False
+        keys: list[str] = []
+        listing = list_matches(context, location) if is_pattern else list_tree(context, location)
+        async for found in listing:
+            found_any = True
+            keys.append(found.key)
+            if len(keys) == DELETE_BATCH_KEYS:
+                yield Batch(location.bucket, tuple(keys))
+                keys = []
+        if keys:
+            yield Batch(location.bucket, tuple(keys))
+        if not found_any and location.key:
+            raise _nothing_there(location)
+
+
+async def remove_one(context: Context, location: S3Location) -> Outcome:
+    """Remove a named object; unlike S3 itself, one that does not exist is an error: the name is likely mistyped."""
+    try:
+        await context.attempts.run(location, lambda _: head_object(context.store, location), Tally())
+        await context.attempts.run(location, lambda _: delete_object(context.store, location), Tally())
+    except TransferError as error:
+        return Failure(str(location), "", error)
+    return Removal(str(location))
+
+
+async def remove_batch(context: Context, batch: Batch) -> list[Outcome]:
+    """Remove many keys; those that the XML of a batch cannot carry go one by one.
+
+    Raises:
+        TransferError: The whole request was refused.
+    """
+    carried, single = split_deletable(batch.keys)
+    outcomes: list[Outcome] = []
+    if carried:
+        place = S3Location(batch.bucket)
+        failures = await context.attempts.run(
+            place, lambda _: delete_objects(context.store, batch.bucket, carried), Tally()
+        )
+        refused = {failure.key: failure for failure in failures}
+        for key in carried:
+            location = place.with_key(key)
+            failure = refused.get(key)
+            outcomes.append(
+                Removal(str(location))
+                if failure is None
+                else Failure(str(location), "", _refusal(location, failure.code, failure.message))
+            )
+    outcomes += [await _remove_single(context, S3Location(batch.bucket, key)) for key in single]
+    return outcomes
+
+
+async def _remove_single(context: Context, location: S3Location) -> Outcome:
+    try:
+        await context.attempts.run(location, lambda _: delete_object(context.store, location), Tally())
+    except TransferError as error:
+        return Failure(str(location), "", error)
+    return Removal(str(location))
+
+
+def _refusal(location: S3Location, code: str, message: str) -> StoreError:
+    error = StoreError(message or code, status=200, code=code, subject=str(location))
+    error.remedy = remedy_of(error)
+    return error
+
+
+def _nothing_there(location: S3Location) -> StoreError:
+    return StoreError(
+        "there are no objects to remove",
+        status=404,
+        code="NoSuchKey",
+        subject=str(location),
+        remedy="check the name with: transfer ls",
+    )

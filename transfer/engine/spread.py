@@ -1,0 +1,80 @@
+"""Working on many things at once, with as many workers as are useful now. The one way tasks are made here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Generic, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+T = TypeVar("T")
+
+
+async def spread(source: AsyncIterator[T], work: Callable[[T], Awaitable[None]], width: Callable[[], int]) -> None:
+    """Do `work` for each thing of `source`, several at a time.
+
+    Workers are added only when there is something for them and `width()`, asked again each time, allows one more, so
+    that a source of millions never becomes a list and a wider limit is used at once.
+
+    Args:
+        source: What to work on; asked for the next thing by one worker at a time.
+        work: Handles one; an exception ends everything.
+        width: The most workers that are useful now.
+
+    Raises:
+        Exception: The first one of `work` or `source`; the others are cancelled then.
+    """
+    crew = _Crew(source, work, width)
+    try:
+        async with anyio.create_task_group() as tasks:
+            await crew.serve(tasks)
+    except BaseExceptionGroup as group:
+        raise first_of(group) from None
+
+
+async def each(things: Iterable[T]) -> AsyncIterator[T]:
+    """Hand plain values to `spread`."""
+    for thing in things:
+        yield thing
+
+
+class _Crew(Generic[T]):
+    def __init__(
+        self, source: AsyncIterator[T], work: Callable[[T], Awaitable[None]], width: Callable[[], int]
+    ) -> None:
+        self._source = source
+        self._work = work
+        self._width = width
+        self._turn = anyio.Lock()
+        self._workers = 0
+        self._exhausted = False
+
+    async def serve(self, tasks: TaskGroup) -> None:
+        """Take things until there are none; call for one more worker before each piece of work."""
+        self._workers += 1
+        while (found := await self._next()) is not None:
+            if self._workers < self._width() and not self._exhausted:
+                tasks.start_soon(self.serve, tasks)
+            await self._work(found[0])
+            if self._workers > max(self._width(), 1):
+                break
+        self._workers -= 1
+
+    async def _next(self) -> tuple[T] | None:
+        async with self._turn:
+            if self._exhausted:
+                return None
+            try:
+                return (await anext(self._source),)
+            except StopAsyncIteration:
+                self._exhausted = True
+                return None
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first plain exception inside nested groups."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

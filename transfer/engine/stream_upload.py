@@ -1,0 +1,182 @@
+"""A stream of unknown length, such as standard input, to an object.
+
+A stream cannot be read twice, so each part stays in memory until the store has it. One worker reads at a time; a few
+parts are in flight, as many as the memory budget holds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from transfer.engine.attempts import Tally
+from transfer.engine.context import Context
+from transfer.engine.multipart import multipart_upload
+from transfer.engine.spread import spread
+from transfer.engine.uploading import Proof, body_headers, prove, sent_part, upload_algorithm
+from transfer.integrity.digests import encode_value, new_digest
+from transfer.integrity.proof import SentPart
+from transfer.model.checksums import Checksum, ChecksumAlgorithm
+from transfer.model.errors import LocalFileError
+from transfer.model.locations import S3Location
+from transfer.model.receipts import Mover, Receipt
+from transfer.plan.content_types import guess_content_type
+from transfer.plan.parts import DEFAULT_PART_SIZE_BYTES, stream_part_size_bytes
+from transfer.stores.s3 import multipart, objects
+from transfer.stores.s3.multipart import MultipartUpload
+from transfer.stores.s3.properties import property_headers
+from transfer.wire.flow import Flow
+
+BUFFER_BUDGET_BYTES: Final = 64 * 1024 * 1024
+"""Parts held at once: eight of the first size keep a local store busy, and the process stays below 120 MB."""
+STREAM_REASON: Final = "a stream has no file to send from"
+STREAM_NAME: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    number: int
+    content: bytearray
+
+
+async def upload_stream(context: Context, stream: BinaryIO, location: S3Location) -> Receipt:
+    """Move a stream into the store until it ends.
+
+    Args:
+        context: The run.
+        stream: A blocking binary stream; it is not closed.
+        location: The object to be.
+
+    Raises:
+        LocalFileError: The stream cannot be read.
+        UsageError: It is longer than an object of its part size can be.
+        TransferError: What the store or the connection said.
+    """
+    started_seconds = time.monotonic()
+    tally = Tally()
+    upload = _StreamUpload(context, stream, location, tally)
+    proof = await upload.run()
+    return Receipt(
+        source=STREAM_NAME,
+        destination=str(location),
+        size=upload.size,
+        etag=proof.etag,
+        version_id=proof.version_id,
+        checksum=proof.checksum,
+        verified_by=proof.verified_by,
+        seconds=time.monotonic() - started_seconds,
+        retries=tally.retries,
+        mover=Mover.BUFFER if upload.size else Mover.NONE,
+        mover_reason=STREAM_REASON if upload.size else None,
+    )
+
+
+class _StreamUpload:
+    def __init__(self, context: Context, stream: BinaryIO, location: S3Location, tally: Tally) -> None:
+        self._context = context
+        self._stream = stream
+        self._location = location
+        self._tally = tally
+        self._algorithm = upload_algorithm(context)
+        self._headers = property_headers(context.options.properties, guess_content_type(location.key), None)
+        self._first = _Piece(1, bytearray())
+        self.size = 0
+
+    async def run(self) -> Proof:
+        """Send the stream: in one PUT when it ends within the first part."""
+        self._first = await self._read_piece(1)
+        if len(self._first.content) < self._part_size_bytes(1):
+            return await self._put()
+        return await multipart_upload(
+            self._context, self._location, self._algorithm, self._headers, self._send_parts, self._tally
+        )
+
+    async def _put(self) -> Proof:
+        content = self._first.content
+        value = await self._digest(content)
+        headers = {**self._headers, **body_headers(self._algorithm, value)}
+        written = await self._context.attempts.run(
+            self._location,
+            lambda flow: objects.put_object(self._context.store, self._location, content, headers, flow),
+            self._tally,
+        )
+        ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
+        return await prove(self._context, self._location, ours, written, (), self._tally)
+
+    async def _send_parts(self, upload: MultipartUpload) -> Sequence[SentPart]:
+        parts: list[SentPart] = []
+
+        async def send(piece: _Piece) -> None:
+            parts.append(await self._send_piece(upload, piece))
+
+        await spread(self._pieces(), send, self._width)
+        return sorted(parts, key=lambda part: part.number)
+
+    async def _send_piece(self, upload: MultipartUpload, piece: _Piece) -> SentPart:
+        value = await self._digest(piece.content)
+        headers = body_headers(self._algorithm, value)
+
+        async def send(flow: Flow) -> objects.Written:
+            return await multipart.upload_part(self._context.store, upload, piece.number, piece.content, headers, flow)
+
+        written = await self._context.attempts.run(self._location, send, self._tally)
+        return sent_part(self._algorithm, piece.number, len(piece.content), value, written)
+
+    async def _pieces(self) -> AsyncIterator[_Piece]:
+        """The stream in parts; all but the last are full."""
+        piece = self._first
+        self._first = _Piece(1, bytearray())
+        while piece.content:
+            full = len(piece.content) == self._part_size_bytes(piece.number)
+            number = piece.number + 1
+            yield piece
+            if not full:
+                return
+            piece = await self._read_piece(number)
+
+    def _width(self) -> int:
+        """As many parts in flight as the memory budget holds, at least two: one is read while one is sent."""
+        size = self._context.options.part_size_bytes or DEFAULT_PART_SIZE_BYTES
+        return max(2, min(self._context.part_width(), BUFFER_BUDGET_BYTES // size))
+
+    def _part_size_bytes(self, number: int) -> int:
+        return stream_part_size_bytes(number, self._context.options.part_size_bytes)
+
+    async def _read_piece(self, number: int) -> _Piece:
+        wanted = self._part_size_bytes(number)
+        content = await self._context.threads.run_abandonable(lambda: _read(self._stream, wanted))
+        self.size += len(content)
+        self._context.progress.bytes_planned += len(content)
+        return _Piece(number, content)
+
+    async def _digest(self, content: bytearray) -> bytes:
+        algorithm = self._algorithm
+        if algorithm is ChecksumAlgorithm.NONE:
+            return b""
+
+        def compute() -> bytes:
+            digest = new_digest(algorithm)
+            digest.update(content)
+            return digest.value()
+
+        return await self._context.threads.run(compute)
+
+
+def _read(stream: BinaryIO, wanted: int) -> bytearray:
+    """Read until `wanted` bytes or the end of the stream. Blocks; memory grows with what is there.
+
+    Raises:
+        LocalFileError: The stream broke.
+    """
+    content = bytearray()
+    try:
+        while len(content) < wanted:
+            piece = stream.read(min(1024 * 1024, wanted - len(content)))
+            if not piece:
+                break
+            content += piece
+    except OSError as error:
+        raise LocalFileError.from_os_error(error, STREAM_NAME) from error
+    return content

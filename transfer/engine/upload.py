@@ -1,0 +1,232 @@
+"""A local file to an object: one PUT when it is small, parts in parallel when it is not.
+
+Way of a byte: a worker thread reads a part for its checksum, which also warms the page cache; then the kernel sends
+the same range from the page cache to the socket. The file must not change meanwhile, and that is checked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from transfer.engine.attempts import Tally
+from transfer.engine.context import Context
+from transfer.engine.items import UploadItem
+from transfer.engine.multipart import multipart_upload
+from transfer.engine.spread import each, spread
+from transfer.engine.uploading import (
+    MULTIPART_THRESHOLD_BYTES,
+    Proof,
+    body_headers,
+    is_checksum_refusal,
+    prove,
+    sent_part,
+    upload_algorithm,
+)
+from transfer.integrity.digests import encode_value, new_digest
+from transfer.integrity.files import digest_file_range
+from transfer.integrity.proof import SentPart
+from transfer.model.checksums import Checksum, ChecksumAlgorithm
+from transfer.model.errors import LocalFileError, SourceChangedError, StoreError
+from transfer.model.events import Warned
+from transfer.model.ranges import ByteRange
+from transfer.model.receipts import Mover, Receipt
+from transfer.plan.content_types import guess_content_type
+from transfer.plan.parts import choose_part_size_bytes, is_multipart, split_ranges
+from transfer.stores.local.source import SourceFile
+from transfer.stores.s3 import multipart, objects
+from transfer.stores.s3.multipart import MultipartUpload
+from transfer.stores.s3.properties import property_headers
+from transfer.system.positional import read_at
+from transfer.wire.connection import FileBody
+from transfer.wire.flow import Flow
+
+IN_MEMORY_BYTES: Final = 256 * 1024
+"""Up to this size a file is read once and sent from memory: one thread hop and one system call fewer than reading it
+for its checksum and sending it from the page cache."""
+IN_MEMORY_REASON: Final = "small bodies are read once and sent from memory"
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A source file, with its bytes when they are few."""
+
+    source: SourceFile
+    content: bytes | None
+
+
+async def upload_file(context: Context, item: UploadItem) -> Receipt:
+    """Move one file into the store.
+
+    Raises:
+        LocalFileError: The file cannot be read.
+        SourceChangedError: It changed while it was read.
+        UsageError: No part size fits it.
+        TransferError: What the store or the connection said.
+    """
+    started_seconds = time.monotonic()
+    tally = Tally()
+    opened = await context.threads.run(lambda: _open(item.path))
+    with opened.source as source:
+        context.progress.bytes_planned += source.size - (item.size or 0)
+        upload = _FileUpload(context, item, opened, tally)
+        proof = await upload.run()
+        return Receipt(
+            source=item.path,
+            destination=str(item.destination),
+            size=source.size,
+            etag=proof.etag,
+            version_id=proof.version_id,
+            checksum=proof.checksum,
+            verified_by=proof.verified_by,
+            seconds=time.monotonic() - started_seconds,
+            retries=tally.retries,
+            mover=upload.mover if source.size else Mover.NONE,
+            mover_reason=IN_MEMORY_REASON if opened.content else None,
+        )
+
+
+class _FileUpload:
+    """One file's upload: the choices made for it once, and its parts."""
+
+    def __init__(self, context: Context, item: UploadItem, opened: _Opened, tally: Tally) -> None:
+        self._context = context
+        self._location = item.destination
+        self._source = opened.source
+        self._content = opened.content
+        self._tally = tally
+        self._algorithm = upload_algorithm(context)
+        self._part_size_bytes = choose_part_size_bytes(opened.source.size, context.options.part_size_bytes)
+        self._headers = property_headers(
+            context.options.properties, guess_content_type(item.path), opened.source.mtime_ns
+        )
+        self.mover = Mover.BUFFER
+
+    async def run(self) -> Proof:
+        """Upload; a store that refuses the checksum headers is asked once more with the old one."""
+        try:
+            return await self._upload()
+        except StoreError as error:
+            if not is_checksum_refusal(self._context, error):
+                raise
+            self._algorithm = ChecksumAlgorithm.MD5
+            proof = await self._upload()
+            self._context.takes_checksums = False
+            self._context.on_event(Warned(f"the store refuses checksum headers ({error.code}): MD5 is used instead"))
+            return proof
+
+    async def _upload(self) -> Proof:
+        if is_multipart(self._source.size, self._part_size_bytes, MULTIPART_THRESHOLD_BYTES):
+            return await multipart_upload(
+                self._context, self._location, self._algorithm, self._headers, self._send_parts, self._tally
+            )
+        return await self._put()
+
+    async def _put(self) -> Proof:
+        value = b""
+
+        async def put(flow: Flow) -> objects.Written:
+            nonlocal value
+            whole = ByteRange(1, 0, self._source.size)
+            value = await self._digest(whole)
+            headers = {**self._headers, **body_headers(self._algorithm, value)}
+            with self._naming_source():
+                return await objects.put_object(self._context.store, self._location, self._body(whole), headers, flow)
+
+        written = await self._context.attempts.run(self._location, put, self._tally)
+        self._source.check_unchanged()
+        ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
+        return await prove(self._context, self._location, ours, written, (), self._tally)
+
+    async def _send_parts(self, upload: MultipartUpload) -> Sequence[SentPart]:
+        parts: list[SentPart] = []
+
+        async def send(wanted: ByteRange) -> None:
+            parts.append(await self._send_part(upload, wanted))
+
+        await spread(each(split_ranges(self._source.size, self._part_size_bytes)), send, self._context.part_width)
+        self._source.check_unchanged()
+        return sorted(parts, key=lambda part: part.number)
+
+    async def _send_part(self, upload: MultipartUpload, wanted: ByteRange) -> SentPart:
+        async def send(flow: Flow) -> SentPart:
+            value = await self._digest(wanted)
+            headers = body_headers(self._algorithm, value)
+            with self._naming_source():
+                written = await multipart.upload_part(
+                    self._context.store, upload, wanted.number, self._body(wanted), headers, flow
+                )
+            return sent_part(self._algorithm, wanted.number, wanted.length, value, written)
+
+        return await self._context.attempts.run(self._location, send, self._tally)
+
+    async def _digest(self, wanted: ByteRange) -> bytes:
+        """The checksum of a range as it is now.
+
+        Computed anew for each attempt, so that a file that changed between two attempts is told from bytes that
+        changed on the way.
+        """
+        algorithm = self._algorithm
+        if algorithm is ChecksumAlgorithm.NONE:
+            return b""
+        if self._content is not None:
+            digest = new_digest(algorithm)
+            digest.update(self._content)
+            return digest.value()
+        source = self._source
+
+        def read() -> bytes:
+            source.check_unchanged()
+            source.advise(wanted.end, wanted.length)
+            with self._naming_source():
+                return digest_file_range(source.fd, wanted.offset, wanted.length, algorithm)
+
+        return await self._context.threads.run(read)
+
+    @contextmanager
+    def _naming_source(self) -> Iterator[None]:
+        """Name the file in what goes wrong while it is read by its descriptor."""
+        try:
+            yield
+        except OSError as error:
+            raise LocalFileError.from_os_error(error, self._source.path) from error
+        except SourceChangedError as error:
+            error.subject = self._source.path
+            raise
+
+    def _body(self, wanted: ByteRange) -> bytes | FileBody:
+        if self._content is not None:
+            return self._content
+        return FileBody(self._source.fd, wanted.offset, wanted.length)
+
+
+def _open(path: str) -> _Opened:
+    """Open a file, and read it when it is small. Blocks."""
+    source = SourceFile(path)
+    try:
+        if source.size > IN_MEMORY_BYTES:
+            return _Opened(source, None)
+        content = _read_all(source)
+    except BaseException:
+        source.close()
+        raise
+    return _Opened(source, content)
+
+
+def _read_all(source: SourceFile) -> bytes:
+    content = bytearray(source.size)
+    view = memoryview(content)
+    offset = 0
+    try:
+        while offset < source.size:
+            got = read_at(source.fd, view[offset:], offset)
+            if got == 0:
+                break
+            offset += got
+    except OSError as error:
+        raise LocalFileError.from_os_error(error, source.path) from error
+    source.check_unchanged()
+    return bytes(content)

@@ -1,0 +1,117 @@
+"""What every upload shares: which checksum it carries, in which headers, and what proves it at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from transfer.engine.attempts import Tally
+from transfer.engine.context import Context
+from transfer.integrity.digests import encode_value
+from transfer.integrity.proof import SentPart, prove_upload
+from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, VerifiedBy
+from transfer.model.errors import StoreError
+from transfer.model.locations import S3Location
+from transfer.stores.s3.objects import Written, head_object
+
+MULTIPART_THRESHOLD_BYTES: Final = 16 * 1024 * 1024
+"""From this size on an object goes in parts: below it the three requests more cost what the parallel parts gain."""
+
+_REFUSAL_CODES: Final = frozenset(
+    {"InvalidArgument", "InvalidRequest", "NotImplemented", "XNotImplemented", "UnsupportedArgument", "InvalidHeader"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What an upload ended with."""
+
+    checksum: Checksum | None
+    verified_by: VerifiedBy
+    etag: str
+    version_id: str | None
+
+
+def upload_algorithm(context: Context) -> ChecksumAlgorithm:
+    """The checksum uploads carry now: the user's, else CRC64NVME, else MD5 where the store takes no new headers."""
+    if context.options.checksum is not None:
+        return context.options.checksum
+    return ChecksumAlgorithm.CRC64NVME if context.takes_checksums else ChecksumAlgorithm.MD5
+
+
+def body_headers(algorithm: ChecksumAlgorithm, value: bytes) -> dict[str, str]:
+    """The headers that make the store check a body.
+
+    The algorithm is named as well: stores that do not look at the value itself keep it only then.
+    """
+    if algorithm is ChecksumAlgorithm.NONE:
+        return {}
+    headers = {algorithm.header: encode_value(value)}
+    if algorithm.is_stored:
+        headers["x-amz-sdk-checksum-algorithm"] = algorithm.value.upper()
+    return headers
+
+
+def creation_headers(algorithm: ChecksumAlgorithm) -> dict[str, str]:
+    """The headers that announce a multipart upload's checksum: not declared, the store would not check the whole."""
+    if not algorithm.is_stored:
+        return {}
+    type_ = ChecksumType.FULL_OBJECT if algorithm.is_crc else ChecksumType.COMPOSITE
+    return {"x-amz-checksum-algorithm": algorithm.value.upper(), "x-amz-checksum-type": type_.value}
+
+
+def completion_headers(whole: Checksum | None, size: int) -> dict[str, str]:
+    """The headers that make the store check the joined object."""
+    headers = {"x-amz-mp-object-size": str(size)}
+    if whole is not None and whole.algorithm.is_stored and whole.type is ChecksumType.FULL_OBJECT:
+        headers[whole.algorithm.header] = whole.value
+        headers["x-amz-checksum-type"] = whole.type.value
+    return headers
+
+
+def is_checksum_refusal(context: Context, error: StoreError) -> bool:
+    """Whether the store may have refused the upload only for its checksum headers, so MD5 is worth a try."""
+    return (
+        context.takes_checksums
+        and context.options.checksum is None
+        and error.status in (400, 501)
+        and error.code in _REFUSAL_CODES
+    )
+
+
+async def prove(
+    context: Context,
+    location: S3Location,
+    ours: Checksum | None,
+    written: Written,
+    parts: Sequence[SentPart],
+    tally: Tally,
+) -> Proof:
+    """Find out what the store holds now.
+
+    Its answer to the upload is asked first; one that tells no checksum costs a HEAD, for objects sent in parts only:
+    for small ones that would double the requests.
+
+    Raises:
+        ChecksumMismatchError: Other bytes than were sent.
+        StoreError: The object cannot be asked for.
+        WireError: As for any request.
+    """
+    kms = (context.options.properties.encryption or "").startswith("aws:kms")
+    verified_by = prove_upload(ours, written.etag, written.checksums, encrypted_etag=kms)
+    if verified_by is VerifiedBy.UNVERIFIED and ours is not None and ours.algorithm.is_stored and parts:
+        info = await context.attempts.run(location, lambda _: head_object(context.store, location), tally)
+        verified_by = prove_upload(ours, info.etag, info.checksums, encrypted_etag=kms)
+    if verified_by is VerifiedBy.UNVERIFIED and parts and all(part.echoed for part in parts):
+        verified_by = VerifiedBy.PARTS
+    return Proof(ours, verified_by, written.etag, written.version_id)
+
+
+def sent_part(algorithm: ChecksumAlgorithm, number: int, length: int, value: bytes, written: Written) -> SentPart:
+    """Note what the store said of a part; a value it repeats differently is its own error and comes out at the end."""
+    expected = encode_value(value) if algorithm is not ChecksumAlgorithm.NONE else ""
+    echoed = any(found.algorithm is algorithm and found.value == expected for found in written.checksums)
+    if algorithm is ChecksumAlgorithm.MD5:
+        echoed = written.etag.strip('"').lower() == value.hex()
+    return SentPart(number, length, value, written.etag, echoed)

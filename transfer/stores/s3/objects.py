@@ -1,0 +1,200 @@
+"""The verbs on single objects: put, get, head, delete. Each is one request, made once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from transfer.integrity.verification import checksums_from_headers
+from transfer.model.checksums import Checksum
+from transfer.model.errors import ProtocolError, StoreError
+from transfer.model.locations import S3Location
+from transfer.model.objects import ObjectInfo
+from transfer.model.ranges import ByteRange
+from transfer.plan.remedies import remedy_of
+from transfer.stores.s3.store import Call, S3Store, http_date_seconds
+from transfer.wire.connection import Body, Response
+from transfer.wire.flow import Flow
+
+_METADATA_PREFIX: Final = "x-amz-meta-"
+_CHECKSUM_MODE: Final = {"x-amz-checksum-mode": "ENABLED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the store says of an object or part it has just taken."""
+
+    etag: str
+    version_id: str | None
+    checksums: tuple[Checksum, ...]
+
+
+async def put_object(
+    store: S3Store, location: S3Location, body: Body, headers: Mapping[str, str], flow: Flow
+) -> Written:
+    """Write a whole object (PutObject).
+
+    Args:
+        store: Where.
+        location: The object.
+        body: Its bytes.
+        headers: Properties and checksums, lower-case names.
+        flow: Counts and paces the body.
+
+    Raises:
+        StoreError: The store refused it; BadDigest when the bytes do not match their checksum.
+        WireError: The conversation failed.
+    """
+    async with store.exchange(Call("PUT", location, (), headers, body), flow) as response:
+        await response.read()
+        return written_from(response.headers)
+
+
+async def head_object(store: S3Store, location: S3Location) -> ObjectInfo:
+    """Ask what is known of an object (HeadObject), stored checksums included.
+
+    The answer to a HEAD has no body, so the reason of a refusal is asked for by a second request.
+
+    Raises:
+        StoreError: There is no such object or bucket, or no access to it.
+        WireError: The conversation failed.
+    """
+    try:
+        async with store.exchange(Call("HEAD", location, (), _CHECKSUM_MODE)) as response:
+            return object_info(response.headers, length_of(response.headers))
+    except StoreError as error:
+        if error.status == 404:
+            raise await _name_what_is_missing(store, location, error) from error
+        if error.status in (400, 403) and error.region is None:
+            raise await _ask_reason(store, location, error) from error
+        raise
+
+
+async def head_part(store: S3Store, location: S3Location, part_number: int, etag: str) -> int:
+    """The size in bytes of one part of a multipart object (HeadObject with partNumber).
+
+    Raises:
+        StoreError: The store does not know parts, or the object changed.
+        WireError: The conversation failed.
+    """
+    call = Call("HEAD", location, (("partNumber", str(part_number)),), {"if-match": etag})
+    async with store.exchange(call) as response:
+        return length_of(response.headers)
+
+
+@asynccontextmanager
+async def get_object(
+    store: S3Store, location: S3Location, etag: str | None, wanted: ByteRange | None = None
+) -> AsyncIterator[Response]:
+    """Open an object, or a range of it, for reading (GetObject).
+
+    Args:
+        store: Where.
+        location: The object.
+        etag: The version that is meant; another one is an error, never a mixture. None takes any.
+        wanted: The range, or None for all of it.
+
+    Raises:
+        StoreError: As for any request; PreconditionFailed when the object is another one now.
+        ProtocolError: The answer is for another range than was asked for.
+        WireError: The conversation failed.
+    """
+    headers = dict(_CHECKSUM_MODE)
+    if etag:
+        headers["if-match"] = etag
+    if wanted is not None:
+        headers["range"] = wanted.http_range()
+    async with store.exchange(Call("GET", location, (), headers)) as response:
+        if wanted is not None:
+            _require_range(response, wanted, location)
+        yield response
+
+
+async def delete_object(store: S3Store, location: S3Location) -> None:
+    """Remove an object (DeleteObject); removing what does not exist succeeds, as in S3.
+
+    Raises:
+        StoreError: The store refused.
+        WireError: The conversation failed.
+    """
+    await store.fetch(Call("DELETE", location))
+
+
+def written_from(headers: Mapping[str, str]) -> Written:
+    """Read the head of the answer to a write."""
+    return Written(headers.get("etag", ""), _version_of(headers), checksums_from_headers(headers))
+
+
+def object_info(headers: Mapping[str, str], size: int) -> ObjectInfo:
+    """Read the head of the answer to HEAD or to a GET of the whole object."""
+    metadata = {
+        name.removeprefix(_METADATA_PREFIX): value
+        for name, value in headers.items()
+        if name.startswith(_METADATA_PREFIX)
+    }
+    part_count = headers.get("x-amz-mp-parts-count", "")
+    customer_key = headers.get("x-amz-server-side-encryption-customer-algorithm")
+    return ObjectInfo(
+        size=size,
+        etag=headers.get("etag", ""),
+        modified_seconds=http_date_seconds(headers.get("last-modified")) or 0.0,
+        version_id=_version_of(headers),
+        content_type=headers.get("content-type"),
+        cache_control=headers.get("cache-control"),
+        content_encoding=headers.get("content-encoding"),
+        storage_class=headers.get("x-amz-storage-class"),
+        encryption=f"SSE-C {customer_key}" if customer_key else headers.get("x-amz-server-side-encryption"),
+        encryption_key_id=headers.get("x-amz-server-side-encryption-aws-kms-key-id"),
+        checksums=checksums_from_headers(headers),
+        metadata=metadata,
+        part_count=int(part_count) if part_count.isdecimal() and len(part_count) < 9 else None,
+    )
+
+
+def length_of(headers: Mapping[str, str]) -> int:
+    """The Content-Length of an answer that must have one.
+
+    Raises:
+        ProtocolError: It has none.
+    """
+    text = headers.get("content-length", "")
+    if not text.isdecimal() or len(text) > 18:
+        raise ProtocolError("the answer does not tell the object's size")
+    return int(text)
+
+
+def _version_of(headers: Mapping[str, str]) -> str | None:
+    version = headers.get("x-amz-version-id")
+    return None if version in (None, "", "null") else version
+
+
+def _require_range(response: Response, wanted: ByteRange, location: S3Location) -> None:
+    """Refuse an answer whose range is not the one asked for (RFC 9110, section 14.4)."""
+    answered = response.headers.get("content-range", "").partition("/")[0]
+    if response.status != 206 or answered != f"bytes {wanted.offset}-{wanted.end - 1}":
+        raise ProtocolError("the store answered with another range than was asked for", subject=str(location))
+
+
+async def _name_what_is_missing(store: S3Store, location: S3Location, error: StoreError) -> StoreError:
+    """Say whether it is the key or the whole bucket that does not exist."""
+    try:
+        async with store.exchange(Call("HEAD", S3Location(location.bucket))):
+            code, message = "NoSuchKey", "there is no such object"
+    except StoreError as answer:
+        if answer.status != 404:
+            return error
+        code, message = "NoSuchBucket", "there is no such bucket"
+    found = StoreError(message, status=404, code=code, subject=str(location), request_id=error.request_id)
+    found.remedy = remedy_of(found)
+    return found
+
+
+async def _ask_reason(store: S3Store, location: S3Location, error: StoreError) -> StoreError:
+    """Repeat a refused HEAD as a GET of one byte: its answer has a body that tells the reason."""
+    try:
+        async with store.exchange(Call("GET", location, (), {"range": "bytes=0-0"})):
+            return error
+    except StoreError as answer:
+        return answer

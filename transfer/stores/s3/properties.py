@@ -1,0 +1,53 @@
+"""The properties of a new object as request headers."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from transfer.model.objects import MTIME_METADATA_KEY, ObjectProperties
+
+_NANOSECONDS = 1_000_000_000
+
+
+def property_headers(properties: ObjectProperties, content_type: str | None, mtime_ns: int | None) -> dict[str, str]:
+    """Write what a new object is given as headers, lower-case names.
+
+    Args:
+        properties: What the user wants.
+        content_type: What was guessed for it, used when the user said nothing.
+        mtime_ns: The source's modification time, kept as rclone keeps it, unless the user set that key.
+    """
+    metadata = dict(properties.metadata)
+    if mtime_ns is not None:
+        metadata.setdefault(MTIME_METADATA_KEY, format_mtime(mtime_ns))
+    plain = {
+        "content-type": properties.content_type or content_type,
+        "cache-control": properties.cache_control,
+        "content-disposition": properties.content_disposition,
+        "content-encoding": properties.content_encoding,
+        "x-amz-storage-class": properties.storage_class,
+        "x-amz-server-side-encryption": properties.encryption,
+        "x-amz-server-side-encryption-aws-kms-key-id": properties.encryption_key_id,
+        "x-amz-acl": properties.acl,
+        "x-amz-tagging": urlencode(properties.tags) if properties.tags else None,
+    }
+    headers = {name: value for name, value in plain.items() if value is not None}
+    headers.update({f"x-amz-meta-{key.lower()}": value for key, value in metadata.items()})
+    return headers
+
+
+def format_mtime(mtime_ns: int) -> str:
+    """Seconds since the epoch with nanoseconds, as rclone writes them into the metadata key `mtime`."""
+    sign = "-" if mtime_ns < 0 else ""
+    seconds, nanoseconds = divmod(abs(mtime_ns), _NANOSECONDS)
+    fraction = f"{nanoseconds:09d}".rstrip("0")
+    return f"{sign}{seconds}.{fraction}" if fraction else f"{sign}{seconds}"
+
+
+def parse_mtime(text: str) -> int | None:
+    """Nanoseconds since the epoch from what `format_mtime` or rclone wrote; None when it is no such number."""
+    whole, _, fraction = text.strip().removeprefix("-").partition(".")
+    if not whole.isdecimal() or len(whole) > 12 or (fraction and not fraction.isdecimal()):
+        return None
+    nanoseconds = int(whole) * _NANOSECONDS + int(fraction[:9].ljust(9, "0") or "0")
+    return -nanoseconds if text.strip().startswith("-") else nanoseconds

@@ -1,0 +1,257 @@
+"""One request to an object store: where it goes, how it is signed, and what its failure means.
+
+The verbs in `objects`, `multipart` and `listing` are written on top of `S3Store.exchange`. A request is made once:
+whether it is made again is decided above, which then tells the store what to learn first (`renew_credentials`,
+`learn_region`, `learn_clock`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from transfer.model.errors import StoreError, TransferError
+from transfer.model.locations import S3Location
+from transfer.plan.remedies import remedy_of
+from transfer.stores.s3.access import Access, BucketEndpoint
+from transfer.stores.s3.credentials import Credentials
+from transfer.stores.s3.signing import EMPTY_PAYLOAD_HASH, UNSIGNED_PAYLOAD, Signer
+from transfer.stores.s3.uri import encode_key, encode_query
+from transfer.stores.s3.xml import ErrorBody, parse_error
+from transfer.version import __version__
+from transfer.wire.connection import Body, FileBody, Request, Response
+from transfer.wire.flow import Flow
+from transfer.wire.pool import ConnectionPool
+
+ERROR_BODY_LIMIT_BYTES: Final = 256 * 1024
+PATIENT_SECONDS: Final = 15 * 60.0
+"""Silence allowed to requests that make the store join or copy an object: AWS says they may take minutes
+(CompleteMultipartUpload, API reference)."""
+CREDENTIALS_CHECK_SECONDS: Final = 5.0
+"""How long credentials are used before the provider is asked again whether they still are the newest."""
+REGION_HEADER: Final = "x-amz-bucket-region"
+_USER_AGENT: Final = ("User-Agent", f"transfer/{__version__}")
+_CODES_BY_STATUS: Final = {
+    301: "PermanentRedirect",
+    307: "TemporaryRedirect",
+    400: "BadRequest",
+    403: "AccessDenied",
+    404: "NotFound",
+    412: "PreconditionFailed",
+    416: "InvalidRange",
+    503: "SlowDown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request in the store's words; `headers` holds lower-case names.
+
+    Attributes:
+        patient: The store may be silent for minutes before it answers.
+    """
+
+    method: str
+    location: S3Location
+    query: Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Body = b""
+    patient: bool = False
+
+
+class S3Store:
+    """An object store as one run sees it."""
+
+    def __init__(self, access: Access, pool: ConnectionPool) -> None:
+        self._access: Final = access
+        self._pool: Final = pool
+        self._endpoints: dict[str, BucketEndpoint] = {}
+        self._regions: dict[str, str] = {}
+        self._signers: dict[str, Signer] = {}
+        self._credentials: Credentials | None = None
+        self._checked_seconds = float("-inf")
+        self._credentials_lock = asyncio.Lock()
+        self._generation = 0
+        self._clock_offset_seconds = 0.0
+
+    @property
+    def credentials_generation(self) -> int:
+        """Counts renewals: a request that failed under an older one need not cause another."""
+        return self._generation
+
+    @asynccontextmanager
+    async def exchange(self, call: Call, flow: Flow | None = None) -> AsyncIterator[Response]:
+        """Send one signed request and lend its successful response until the block ends.
+
+        Raises:
+            StoreError: The store answered with an error status.
+            WireError: The conversation failed.
+            ConfigurationError: No credentials or endpoint.
+        """
+        endpoint = await self._endpoint(call.location.bucket)
+        request = await self._signed_request(call, endpoint)
+        async with self._pool.exchange(endpoint.origin, request, flow or Flow()) as response:
+            if response.status >= 300:
+                raise await _error_of(response, call.location)
+            yield response
+
+    async def fetch(self, call: Call) -> tuple[Mapping[str, str], bytes]:
+        """Make a request whose answer is small, and read it whole: headers and body.
+
+        Raises:
+            StoreError: As `exchange`, or a success whose body is an error document, which S3 sends for requests
+                that failed after their answer had begun.
+            WireError: The conversation failed.
+        """
+        async with self.exchange(call) as response:
+            body = await response.read()
+            headers = response.headers
+        error = parse_error(body) if body else None
+        if error is not None:
+            raise _store_error(call.location, 200, error, headers)
+        return headers, body
+
+    async def renew_credentials(self, generation: int) -> bool:
+        """Fetch newer credentials, once for all who failed under the same ones.
+
+        Args:
+            generation: `credentials_generation` when the failed request was made.
+
+        Returns:
+            Whether there are newer ones now.
+        """
+        async with self._credentials_lock:
+            if generation != self._generation:
+                return True
+            if not await self._access.renew_credentials():
+                return False
+            self._generation += 1
+            self._checked_seconds = float("-inf")
+            return True
+
+    async def learn_region(self, bucket: str, error: StoreError) -> bool:
+        """Take the region of a bucket from an answer that says it is elsewhere, or ask for it.
+
+        The new server follows from the region by the endpoint rules: an address named in an answer is never used,
+        so that no answer can send signed requests to another host or to plain http.
+
+        Returns:
+            Whether something new was learnt.
+        """
+        region = error.region or await self._ask_region(bucket)
+        known = self._endpoints.get(bucket)
+        if not region or (known is not None and known.region == region):
+            return False
+        self._regions[bucket] = region
+        self._endpoints.pop(bucket, None)
+        return True
+
+    def learn_clock(self, error: StoreError) -> bool:
+        """Sign by the store's clock from now on; whether its answer told the time."""
+        if error.server_seconds is None:
+            return False
+        self._clock_offset_seconds = error.server_seconds - time.time()
+        return True
+
+    async def _ask_region(self, bucket: str) -> str | None:
+        try:
+            async with self.exchange(Call("HEAD", S3Location(bucket))) as response:
+                return response.headers.get(REGION_HEADER)
+        except StoreError as error:
+            return error.region
+        except TransferError:
+            return None
+
+    async def _endpoint(self, bucket: str) -> BucketEndpoint:
+        known = self._endpoints.get(bucket)
+        if known is None:
+            known = await self._access.bucket_endpoint(bucket, self._regions.get(bucket))
+            self._endpoints[bucket] = known
+        return known
+
+    async def _signed_request(self, call: Call, endpoint: BucketEndpoint) -> Request:
+        path = f"{endpoint.path_prefix}/{encode_key(call.location.key)}"
+        query = encode_query(call.query) if call.query else ""
+        headers = call.headers
+        signer = await self._signer(endpoint.region)
+        if signer is not None:
+            has_body = isinstance(call.body, FileBody) or len(call.body) > 0
+            signed = signer.sign(
+                call.method,
+                path,
+                query,
+                endpoint.origin.host_header,
+                headers,
+                UNSIGNED_PAYLOAD if has_body else EMPTY_PAYLOAD_HASH,
+                time.time() + self._clock_offset_seconds,
+            )
+            headers = {**headers, **signed}
+        return Request(
+            call.method,
+            f"{path}?{query}" if query else path,
+            [_USER_AGENT, *headers.items()],
+            call.body,
+            PATIENT_SECONDS if call.patient else None,
+        )
+
+    async def _signer(self, region: str) -> Signer | None:
+        now = time.monotonic()
+        if now - self._checked_seconds > CREDENTIALS_CHECK_SECONDS:
+            found = await self._access.credentials()
+            if found != self._credentials:
+                self._signers.clear()
+                self._credentials = found
+            self._checked_seconds = now
+        if self._credentials is None:
+            return None
+        signer = self._signers.get(region)
+        if signer is None:
+            signer = self._signers[region] = Signer(self._credentials, region)
+        return signer
+
+
+async def _error_of(response: Response, location: S3Location) -> StoreError:
+    """Read the error document of an answer, if it has one, and say what it means."""
+    body = b""
+    if response.length is None or response.length <= ERROR_BODY_LIMIT_BYTES:
+        body = await response.read(ERROR_BODY_LIMIT_BYTES)
+    code = _CODES_BY_STATUS.get(response.status, response.head.reason.replace(" ", "") or f"HTTP{response.status}")
+    reason = response.head.reason or f"HTTP status {response.status}"
+    fallback = ErrorBody(code=code, message=reason, request_id="", region=None, endpoint=None, bucket=None)
+    return _store_error(location, response.status, parse_error(body) or fallback, response.headers)
+
+
+def _store_error(location: S3Location, status: int, error: ErrorBody, headers: Mapping[str, str]) -> StoreError:
+    found = StoreError(
+        error.message.strip().rstrip(".") or error.code,
+        status=status,
+        code=error.code,
+        subject=str(location),
+        request_id=error.request_id or headers.get("x-amz-request-id", ""),
+        region=headers.get(REGION_HEADER) or error.region,
+        retry_after_seconds=_retry_after_of(headers),
+        server_seconds=http_date_seconds(headers.get("date")),
+    )
+    found.remedy = remedy_of(found)
+    return found
+
+
+def http_date_seconds(text: str | None) -> float | None:
+    """Read an HTTP date (RFC 9110, section 5.6.7) as seconds since the epoch; None when it is none."""
+    if not text:
+        return None
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """The Retry-After header (RFC 9110, section 10.2.3); its form as a date is used by no store."""
+    text = headers.get("retry-after", "")
+    return float(text) if text.isdecimal() and len(text) < 9 else None
