@@ -54,6 +54,8 @@ def _run(arguments: argparse.Namespace) -> Report:
     peers, missing = find_peers(arguments.peer or PEER_NAMES)
     for absent in missing:
         _say(f"skipped peer {absent.name}: {absent.reason}")
+    if not peers:
+        raise ValueError("none of these peers is here")
     parent = arguments.folder or _default_folder(workloads)
     with tempfile.TemporaryDirectory(prefix="benchmarks-", dir=parent) as name:
         folder = Path(name)

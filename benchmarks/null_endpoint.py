@@ -18,8 +18,9 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from benchmarks.request_heads import Request, object_size_bytes, parse_head, parse_range
 
 STATS_PATH = "/_stats"
 HEAD_LIMIT_BYTES = 1 << 16
@@ -45,16 +46,6 @@ _REASONS = {
 
 class ClientGoneError(ConnectionError):
     """The client closed the connection, between two requests or inside one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """The head of one request."""
-
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    headers: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -126,41 +117,6 @@ class Inbox:
     def is_empty(self) -> bool:
         """Tell whether nothing of what comes next has arrived with what was read."""
         return not self._pending
-
-
-def parse_head(head: bytes) -> Request:
-    """Read a head without its final empty line (RFC 9112, section 3). Raises ValueError when it is none."""
-    request_line, *lines = head.decode("latin-1").split("\r\n")
-    method, target, _version = request_line.split(" ")
-    parts = urlsplit(target)
-    headers = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    return Request(method, unquote(parts.path), parse_qs(parts.query, keep_blank_values=True), headers)
-
-
-def object_size_bytes(path: str, default_bytes: int) -> int:
-    """Return the number after the last `@` of `path`, or `default_bytes` where there is none."""
-    _, mark, digits = path.rpartition("@")
-    return int(digits) if mark and digits.isascii() and digits.isdigit() else default_bytes
-
-
-def parse_range(text: str | None, size_bytes: int) -> range | None:
-    """Read a Range header against an object's size (RFC 9110, section 14.1.2).
-
-    Returns:
-        The bytes asked for, which is empty when the object has none of them (416); None for the whole object,
-        also when the header is malformed or names several ranges, which a server may ignore.
-    """
-    unit, _, numbers = (text or "").partition("=")
-    first, dash, last = numbers.strip().partition("-")
-    if unit.strip() != "bytes" or not dash or not (first + last).isdigit():
-        return None
-    if not first:
-        return range(max(0, size_bytes - int(last)), size_bytes)
-    stop = min(int(last) + 1, size_bytes) if last else size_bytes
-    return range(int(first), max(int(first), stop))
 
 
 class Exchange:

@@ -15,9 +15,9 @@ import pytest
 from benchmarks.campaign import Campaign, Outcome, State, fill
 from benchmarks.endpoints import Endpoint, EndpointError, null_endpoint
 from benchmarks.measure import CommandFailedError, Measurement, measure
-from benchmarks.null_endpoint import object_size_bytes, parse_head, parse_range
 from benchmarks.peers import MissingPeer, Peer, find_peers
 from benchmarks.report import Machine, Report
+from benchmarks.request_heads import object_size_bytes, parse_head, parse_range
 from benchmarks.workloads import Action, Workload, choose
 
 MIB = 1 << 20

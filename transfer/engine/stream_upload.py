@@ -68,7 +68,7 @@ async def upload_stream(context: Context, stream: BinaryIO, location: S3Location
         verified_by=proof.verified_by,
         seconds=time.monotonic() - started_seconds,
         retries=tally.retries,
-        mover=Mover.BUFFER if upload.size else Mover.NONE,
+        mover=upload.mover if upload.size else Mover.NONE,
         mover_reason=STREAM_REASON if upload.size else None,
     )
 
@@ -83,6 +83,7 @@ class _StreamUpload:
         self._headers = property_headers(context.options.properties, guess_content_type(location.key), None)
         self._first = _Piece(1, bytearray())
         self.size = 0
+        self.mover = Mover.NONE
 
     async def run(self) -> Proof:
         """Send the stream: in one PUT when it ends within the first part."""
@@ -102,6 +103,7 @@ class _StreamUpload:
             lambda flow: objects.put_object(self._context.store, self._location, content, headers, flow),
             self._tally,
         )
+        self.mover = written.mover
         ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
         return await prove(self._context, self._location, ours, written, (), self._tally)
 
@@ -122,6 +124,7 @@ class _StreamUpload:
             return await multipart.upload_part(self._context.store, upload, piece.number, piece.content, headers, flow)
 
         written = await self._context.attempts.run(self._location, send, self._tally)
+        self.mover = written.mover
         return sent_part(self._algorithm, piece.number, len(piece.content), value, written)
 
     async def _pieces(self) -> AsyncIterator[_Piece]:

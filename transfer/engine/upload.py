@@ -103,7 +103,7 @@ class _FileUpload:
         self._headers = property_headers(
             context.options.properties, guess_content_type(item.path), opened.source.mtime_ns
         )
-        self.mover = Mover.BUFFER
+        self.mover = Mover.NONE
 
     async def run(self) -> Proof:
         """Upload; a store that refuses the checksum headers is asked once more with the old one."""
@@ -137,6 +137,7 @@ class _FileUpload:
                 return await objects.put_object(self._context.store, self._location, self._body(whole), headers, flow)
 
         written = await self._context.attempts.run(self._location, put, self._tally)
+        self.mover = written.mover
         self._source.check_unchanged()
         ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
         return await prove(self._context, self._location, ours, written, (), self._tally)
@@ -159,6 +160,7 @@ class _FileUpload:
                 written = await multipart.upload_part(
                     self._context.store, upload, wanted.number, self._body(wanted), headers, flow
                 )
+            self.mover = written.mover
             return sent_part(self._algorithm, wanted.number, wanted.length, value, written)
 
         return await self._context.attempts.run(self._location, send, self._tally)

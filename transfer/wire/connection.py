@@ -122,7 +122,7 @@ class Connection:
             self.close()
             raise
         reusable = sent_all and head.keep_alive and (framing.chunked or framing.length is not None)
-        return Response(self, head, framing, reusable=reusable)
+        return Response(self, head, framing, reusable=reusable, sent_by=self._sent_by(request.body))
 
     def close(self) -> None:
         """Close the connection; idempotent."""
@@ -139,6 +139,12 @@ class Connection:
             self.state = ConnectionState.IDLE
         else:
             self.close()
+
+    def _sent_by(self, body: Body) -> Mover:
+        """What carried a request's body."""
+        if isinstance(body, FileBody) or self.stream.sends_by is Mover.TLS:
+            return self.stream.sends_by
+        return Mover.BUFFER
 
     async def _send(self, request: Request, flow: Flow) -> bool:
         """Send head and body; False when the peer answered before it had everything."""
@@ -242,11 +248,15 @@ class Response:
 
     Attributes:
         length: Bytes of the body when the head told, else None.
+        sent_by: What carried the body of the request.
     """
 
-    def __init__(self, connection: Connection, head: ResponseHead, framing: BodyFraming, *, reusable: bool) -> None:
+    def __init__(
+        self, connection: Connection, head: ResponseHead, framing: BodyFraming, *, reusable: bool, sent_by: Mover
+    ) -> None:
         self.head: Final = head
         self.length: Final = framing.length
+        self.sent_by: Final = sent_by
         self.connection: Final = connection
         self._reusable: Final = reusable
         self._chunked: Final = framing.chunked

@@ -58,7 +58,7 @@ async def upload_part(
     query = (("partNumber", str(number)), ("uploadId", upload.upload_id))
     async with store.exchange(Call("PUT", upload.location, query, headers, body), flow) as response:
         await response.read()
-        return written_from(response.headers)
+        return written_from(response.headers, response.sent_by)
 
 
 async def complete_upload(

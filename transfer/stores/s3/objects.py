@@ -13,6 +13,7 @@ from transfer.model.errors import ProtocolError, StoreError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ObjectInfo
 from transfer.model.ranges import ByteRange
+from transfer.model.receipts import Mover
 from transfer.plan.remedies import remedy_of
 from transfer.stores.s3.store import Call, S3Store, http_date_seconds
 from transfer.wire.connection import Body, Response
@@ -24,11 +25,12 @@ _CHECKSUM_MODE: Final = {"x-amz-checksum-mode": "ENABLED"}
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the store says of an object or part it has just taken."""
+    """What the store says of an object or part it has just taken, and what carried it there."""
 
     etag: str
     version_id: str | None
     checksums: tuple[Checksum, ...]
+    mover: Mover = Mover.NONE
 
 
 async def put_object(
@@ -49,7 +51,7 @@ async def put_object(
     """
     async with store.exchange(Call("PUT", location, (), headers, body), flow) as response:
         await response.read()
-        return written_from(response.headers)
+        return written_from(response.headers, response.sent_by)
 
 
 async def head_object(store: S3Store, location: S3Location) -> ObjectInfo:
@@ -122,9 +124,9 @@ async def delete_object(store: S3Store, location: S3Location) -> None:
     await store.fetch(Call("DELETE", location))
 
 
-def written_from(headers: Mapping[str, str]) -> Written:
+def written_from(headers: Mapping[str, str], mover: Mover = Mover.NONE) -> Written:
     """Read the head of the answer to a write."""
-    return Written(headers.get("etag", ""), _version_of(headers), checksums_from_headers(headers))
+    return Written(headers.get("etag", ""), _version_of(headers), checksums_from_headers(headers), mover)
 
 
 def object_info(headers: Mapping[str, str], size: int) -> ObjectInfo:

@@ -1,0 +1,121 @@
+"""A scripted engine for tests of the command line: what it was asked is kept, what it answers is given."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Self
+
+import pytest
+
+from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
+from transfer.model.events import Event, EventSink, ignore_event
+from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, ObjectInfo
+from transfer.model.options import ConnectionOptions, TransferOptions
+from transfer.model.progress import Progress
+from transfer.model.receipts import Mover, Outcome, Receipt
+
+
+def receipt(name: str = "a", *, size: int = 2048, verified_by: VerifiedBy = VerifiedBy.FULL_OBJECT) -> Receipt:
+    checksum = Checksum(ChecksumAlgorithm.CRC64NVME, "AAAAAAAAAAA=")
+    return Receipt(name, f"s3://b/{name}", size, '"e"', None, checksum, verified_by, 0.5, 1, Mover.SENDFILE, None)
+
+
+@dataclass
+class Script:
+    outcomes: Sequence[Outcome | BaseException] = ()
+    events: Sequence[Event] = ()
+    entries: Sequence[ListedObject | CommonPrefix] = ()
+    infos: dict[str, ObjectInfo | BaseException] = field(default_factory=dict)
+    content: bytes = b""
+    wait_forever: bool = False
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    connection: ConnectionOptions | None = None
+    options: TransferOptions | None = None
+    cleaned_up: bool = False
+
+
+@contextmanager
+def scripted(script: Script) -> Iterator[Script]:
+    """Put an engine that follows the script in the place of the real one."""
+
+    class Transfer:
+        def __init__(
+            self,
+            *,
+            connection: ConnectionOptions | None = None,
+            options: TransferOptions | None = None,
+            on_event: EventSink = ignore_event,
+        ) -> None:
+            script.connection, script.options = connection, options
+            self.progress = Progress()
+            self._on_event = on_event
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            script.cleaned_up = True
+
+        async def copy_many(
+            self, sources: Sequence[str], destination: str, *, recursive: bool = False, raw: bool = False
+        ) -> AsyncIterator[Outcome]:
+            script.calls.append(("cp", list(sources), destination, recursive, raw))
+            for outcome in await self._settled():
+                yield outcome
+            await self._ended()
+
+        async def remove_many(
+            self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False
+        ) -> AsyncIterator[Outcome]:
+            script.calls.append(("rm", list(urls), recursive, raw))
+            for outcome in await self._settled():
+                yield outcome
+            await self._ended()
+
+        async def list_objects(
+            self, url: str, *, recursive: bool = False
+        ) -> AsyncIterator[ListedObject | CommonPrefix]:
+            script.calls.append(("ls", url, recursive))
+            for entry in script.entries:
+                yield entry
+
+        async def list_buckets(self) -> tuple[BucketEntry, ...]:
+            return (BucketEntry("photos", 1_700_000_000.0),)
+
+        async def stat(self, url: str) -> ObjectInfo:
+            found = script.infos[url]
+            if isinstance(found, BaseException):
+                raise found
+            return found
+
+        async def cat(self, url: str, write: Callable[[memoryview], object]) -> None:
+            await asyncio.to_thread(write, memoryview(script.content))
+
+        async def make_bucket(self, bucket: str) -> None:
+            script.calls.append(("mb", bucket))
+
+        async def remove_bucket(self, bucket: str) -> None:
+            script.calls.append(("rb", bucket))
+
+        async def _settled(self) -> list[Outcome]:
+            for event in script.events:
+                self._on_event(event)
+            return [outcome for outcome in script.outcomes if not isinstance(outcome, BaseException)]
+
+        async def _ended(self) -> None:
+            if script.wait_forever:
+                await asyncio.Event().wait()
+            for outcome in script.outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+    module = ModuleType("transfer.engine.transfer")
+    module.__dict__["Transfer"] = Transfer
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "transfer.engine.transfer", module)
+        yield script

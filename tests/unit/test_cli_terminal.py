@@ -1,0 +1,177 @@
+"""What a terminal sees, how the process starts, and how it is stopped."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.cli_fake import Script, receipt, scripted
+from transfer.__main__ import main
+from transfer.cli.escape import printable
+from transfer.cli.progress import Bar, bar_format
+from transfer.model.progress import Progress
+
+HEAVY = {"aiobotocore", "asyncio", "botocore", "moto", "rich", "tqdm", "typer"}
+
+
+@pytest.fixture
+def engine() -> Iterator[Script]:
+    with scripted(Script()) as script:
+        yield script
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@given(st.text())
+def test_escaped_text_never_steers_a_terminal_and_is_one_line(text: str) -> None:
+    shown = printable(text)
+    assert len(shown.splitlines()) <= 1
+    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)
+    assert shown.encode("utf-8")
+    assert printable(shown) == shown
+
+
+def test_escapes_are_readable() -> None:
+    assert printable("tab\t\x1b[31m\u202e\x9b") == "tab\\t\\x1b[31m\\u202e\\x9b"
+    assert printable(os.fsdecode(b"caf\xe9")) == "caf\\xe9"
+    assert printable("\ud800") == "\\ud800"
+    assert printable("東京\u3000é 👩\u200d🚀") == "東京\u3000é 👩\u200d🚀"
+
+
+def test_a_total_that_may_grow_gets_no_percentage() -> None:
+    growing = Progress(bytes_moved=1 << 20, bytes_planned=1 << 30, items_planned=5, items_done=2)
+    assert bar_format(growing, 1024.0) == "1.0 MiB of 1.0 GiB or more, 1.0 KiB/s, 2 of 5+ objects"
+    stream = Progress(bytes_moved=1 << 20, bytes_planned=1 << 20, items_planned=1)
+    assert bar_format(stream, 0.0) == "1.0 MiB, 0 B/s, 0 of 1+ object"
+
+
+def test_a_final_total_gets_percentage_and_time_left() -> None:
+    half = Progress(512, 1024, items_planned=2, items_done=1, items_failed=1, total_is_final=True)
+    assert bar_format(half, 51.2) == " 50% |{bar}| 512 B of 1.0 KiB, 51 B/s, 10 s left, 2 of 2 objects, 1 failed"
+
+
+def test_the_end_is_announced_only_when_all_settled() -> None:
+    almost = Progress(1024, 1024, items_planned=1, total_is_final=True)
+    assert bar_format(almost, 1.0).startswith(" 99% ")
+    empty_files = Progress(items_planned=10_000, items_done=10_000, total_is_final=True)
+    assert bar_format(empty_files, 0.0).startswith("100% ")
+
+
+def test_the_bar_survives_bytes_that_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    progress = Progress(800, 1024, items_planned=1, total_is_final=True)
+    bar = Bar(progress)
+    bar.draw()
+    progress.bytes_moved = 100
+    bar.draw()
+    with bar.hidden():
+        screen.write("a line\n")
+    bar.close()
+    assert " 78% |" in screen.getvalue()
+    assert "  9% |" in screen.getvalue()
+
+
+def test_a_person_sees_bar_failures_and_summary_but_no_items(engine: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    engine.outcomes = [receipt()]
+    assert main(["cp", "a", "s3://b/"]) == 0
+    assert out.getvalue() == ""
+    assert err.getvalue().rpartition("\r")[2].startswith("moved 1 object, 2.0 KiB in ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_cleanly(
+    engine: Script, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    started = threading.Event()
+
+    class Notices(list[object]):
+        def append(self, call: object) -> None:
+            super().append(call)
+            started.set()
+
+    engine.calls = Notices()
+    engine.wait_forever = True
+
+    def stop() -> None:
+        started.wait()
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    assert main(["cp", "a", "s3://b/"]) == 130
+    stopper.join()
+    assert engine.cleaned_up
+    told = capsys.readouterr().err
+    assert told.startswith("transfer: interrupted; ")
+    assert told.count("\n") == 1
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
+    script = "import sys; from transfer.__main__ import main; sys.exit(main(['cp', '--help']))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([sys.executable, "-c", script], stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_a_full_disk_under_stdout_is_a_clear_error(
+    engine: Script, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(["ls"]) == 1
+    assert capsys.readouterr().err.startswith("transfer: standard output: no space left on device; ")
+
+
+def _modules_after(words: list[str]) -> set[str]:
+    script = (
+        f"import sys; sys.argv[1:] = {words!r}; from transfer.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "print('\\n' + ' '.join(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(ended.stdout.splitlines()[-1].split())
+
+
+def test_the_version_imports_nothing_heavy() -> None:
+    assert not HEAVY & _modules_after(["--version"])
+
+
+def test_help_and_usage_import_no_engine() -> None:
+    assert not (HEAVY - {"asyncio", "typer"}) & _modules_after(["cp", "--help"])
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert main(["--version", "ls"]) == 0
+    assert capsys.readouterr().out == "transfer 0.1.0\n" * 2
+
+
+def test_a_ctrl_c_while_loading_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("transfer.cli.app.run_command_line", interrupt)
+    assert main(["ls"]) == 130
+    assert capsys.readouterr().err.startswith("transfer: interrupted")
