@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
 from transfer.version import __version__
+
+_THREAD_END_SECONDS = 0.2
+"""An idle thread ends within a millisecond once it is told to; one that has not by then is blocked."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,7 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, by the table in `transfer.cli.exit_codes`.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    code = _run(list(sys.argv[1:] if arguments is None else arguments))
+    if arguments is None:
+        _leave_blocked_threads(code)
+    return code
+
+
+def _run(words: list[str]) -> int:
     if words == ["--version"]:
         sys.stdout.write(f"transfer {__version__}\n")
         return 0
@@ -28,6 +39,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("transfer: interrupted; nothing had begun\n")
         return 130
+
+
+def _leave_blocked_threads(code: int) -> None:
+    """End the process now when a thread still waits for standard input, which the interpreter would wait for too.
+
+    Everything is cleaned up by then: only that read, which nothing can cancel, is left.
+    """
+    threading = sys.modules.get("threading")
+    if threading is None:
+        return
+    for thread in threading.enumerate():
+        if thread is threading.main_thread() or thread.daemon:
+            continue
+        thread.join(_THREAD_END_SECONDS)
+        if thread.is_alive():
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(code)
 
 
 if __name__ == "__main__":

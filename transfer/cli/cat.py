@@ -17,7 +17,7 @@ Examples:
   transfer cat s3://bucket/notes.txt
   transfer cat s3://bucket/logs/1.gz s3://bucket/logs/2.gz | zcat | less
 
-The bytes are verified while they pass; the first object that fails ends the command.
+The bytes are verified while they pass; the first failure ends the command.
 With --json, errors are JSON lines on standard error.
 """
 

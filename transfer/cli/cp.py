@@ -19,7 +19,7 @@ from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import UsageError
 from transfer.model.options import ConnectionOptions, TransferOptions
-from transfer.model.receipts import Outcome, Receipt
+from transfer.model.receipts import Failure, Outcome, Receipt
 
 EXAMPLES = """
 Examples:
@@ -27,7 +27,7 @@ Examples:
     transfer cp report.pdf s3://bucket/docs/
     transfer cp s3://bucket/docs/report.pdf .
 
-  Whole folders and prefixes, and wildcards (quoted, so that the shell leaves them):
+  Folders, prefixes and wildcards (quoted, so that the shell leaves them):
     transfer cp -r photos s3://bucket/photos/
     transfer cp -r s3://bucket/photos/ photos
     transfer cp 's3://bucket/logs/2024-*.gz' logs/
@@ -107,11 +107,14 @@ class _Copy:
             outcomes = transfer.copy_many(
                 self._sources, self._destination, recursive=self._flags.recursive, raw=self._flags.raw
             )
-            async with shown(transfer.progress, self.output), closing(outcomes):
+            is_stream = "-" in self._sources
+            async with shown(transfer.progress, self.output, is_stream=is_stream), closing(outcomes):
                 async for outcome in outcomes:
                     self._settle(outcome, manifest)
 
     def _settle(self, outcome: Outcome, manifest: Manifest | None) -> None:
+        if isinstance(outcome, Failure) and self.output.is_cut_off(outcome.error):
+            raise BrokenPipeError
         self._tally.add(outcome)
         if isinstance(outcome, Receipt) and manifest is not None:
             manifest.add(outcome)

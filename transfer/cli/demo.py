@@ -32,8 +32,8 @@ Examples:
   transfer demo
   transfer demo --json
 
-Starts a small S3 server inside this process, uploads a folder, downloads it again
-and compares every byte. Needs moto: pip install 'transfer[demo]'
+Starts a small S3 server inside this process, uploads a folder, downloads it
+again and compares every byte. Needs moto: pip install 'transfer[demo]'
 """
 
 BUCKET = "transfer-demo"
@@ -80,12 +80,10 @@ async def _round_trip(output: Output, folder: Path, endpoint_url: str) -> ExitCo
         output.show(Step(f"3. Download: transfer cp -r s3://{BUCKET}/tree/ received"))
         downloads = await _move(output, transfer, f"s3://{BUCKET}/tree/", str(received))
     same = await asyncio.to_thread(tree_digests, sent) == await asyncio.to_thread(tree_digests, received)
-    for name, tally in (("Uploaded", uploads), ("Downloaded", downloads)):
-        output.show(Step(f"   {name}: {tally.moved} objects, {tally.verified} verified, {tally.failed} failed."))
     if not same or uploads.failed or downloads.failed:
         output.show(Step("4. The folders differ: this is a fault, please report it."))
         return ExitCode.FAILED
-    output.show(Step("4. Both folders hold the same bytes (SHA-256 of every file). All is cleaned up."))
+    output.show(Step("4. Both folders hold the same bytes (SHA-256 of every file). Nothing of them is kept."))
     return ExitCode.DONE
 
 
@@ -95,6 +93,7 @@ async def _move(output: Output, transfer: Transfer, source: str, destination: st
         async for outcome in outcomes:
             tally.add(outcome)
             output.show(Proof(outcome) if isinstance(outcome, Receipt) else outcome)
+    output.show(Step(f"   {tally.moved} objects moved, {tally.verified} verified, {tally.failed} failed."))
     return tally
 
 

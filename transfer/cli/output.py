@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TextIO
@@ -52,6 +53,17 @@ class Output:
     def leave_stdout_to_data(self) -> None:
         """Keep standard output free for an object's bytes; JSON goes to standard error then."""
         self._stdout_is_data = True
+
+    def is_cut_off(self, error: BaseException) -> bool:
+        """Whether an error only says that the reader of our data went away: then there is nobody to tell.
+
+        The pipe itself is asked, because an error that crossed the engine may have lost its cause.
+        """
+        if isinstance(error, BrokenPipeError):
+            return True
+        if not isinstance(error, LocalFileError):
+            return False
+        return isinstance(error.__cause__, BrokenPipeError) or (self._stdout_is_data and _has_no_reader(self._stdout))
 
     def attach_bar(self, bar: _Bar | None) -> None:
         """Take the bar away while a line is written; None forgets it."""
@@ -133,6 +145,18 @@ class Output:
         except OSError as error:
             name = "standard error" if stream is self._stderr else "standard output"
             raise LocalFileError.from_os_error(error, name) from error
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    """Whether the stream is a pipe whose other end is closed; False where the system cannot tell."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    try:
+        poll.register(stream, 0)
+    except (OSError, ValueError):
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _tolerant(stream: TextIO) -> TextIO:

@@ -24,17 +24,18 @@ SMOOTHING = 0.05
 
 
 @asynccontextmanager
-async def shown(progress: Progress, output: Output) -> AsyncIterator[None]:
+async def shown(progress: Progress, output: Output, *, is_stream: bool = False) -> AsyncIterator[None]:
     """Draw a bar while the block runs, when a person watches; else do nothing.
 
     Args:
         progress: Sampled, never written.
         output: Says whether a bar has a place, and writes its lines above the bar.
+        is_stream: The length of what is moved is known at its end only.
     """
     if not output.wants_bar:
         yield
         return
-    bar = Bar(progress)
+    bar = Bar(progress, is_stream=is_stream)
     output.attach_bar(bar)
     timer = asyncio.create_task(bar.keep_drawing())
     try:
@@ -50,13 +51,14 @@ async def shown(progress: Progress, output: Output) -> AsyncIterator[None]:
 class Bar:
     """One line on standard error; gone without a trace when closed."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, is_stream: bool = False) -> None:
         """Draw it at once. tqdm is imported here, so that only those who see a bar pay for it."""
         from tqdm import tqdm
 
         # tqdm's watchdog thread only serves bars that nobody samples.
         tqdm.monitor_interval = 0
         self._progress = progress
+        self._is_stream = is_stream
         self._tqdm: tqdm[NoReturn] = tqdm(
             total=1,
             file=sys.stderr,
@@ -71,6 +73,8 @@ class Bar:
     def draw(self) -> None:
         """Sample the counters and redraw."""
         now = replace(self._progress)
+        if self._is_stream:
+            now.total_is_final = False
         bar = self._tqdm
         rate = bar.format_dict["rate"] or (bar.n / bar.format_dict["elapsed"] if bar.format_dict["elapsed"] else 0.0)
         bar.bar_format = bar_format(now, float(rate))

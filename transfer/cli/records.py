@@ -87,7 +87,7 @@ def record_of(message: Message) -> dict[str, Any]:  # noqa: PLR0911 - one answer
 def _notice_record(message: Message) -> dict[str, Any]:
     match message:
         case Step():
-            return {"type": "step", "message": message.text}
+            return {"type": "step", "message": message.text.strip()}
         case Unproven():
             return {"type": "warning", "message": "moved, but nothing could verify it", "subject": message.source}
         case Warned():

@@ -95,7 +95,7 @@ def report(output: Output, error: BaseException, *, interrupted: bool = False) -
         interrupted: A signal had arrived, so whatever was raised follows from it.
     """
     leaves = list(_leaves(error))
-    if any(map(_is_broken_pipe, leaves)):
+    if any(map(output.is_cut_off, leaves)):
         output.silence()
         return ExitCode.FAILED
     try:
@@ -143,11 +143,3 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
             yield from _leaves(inner)
     else:
         yield error
-
-
-def _is_broken_pipe(error: BaseException) -> bool:
-    """Whether the reader of our output went away: then there is nobody to tell. Sockets' ends are WireErrors."""
-    if isinstance(error, BrokenPipeError):
-        return True
-    cause = error.__cause__
-    return isinstance(error, TransferError) and error.kind == "local_file" and isinstance(cause, BrokenPipeError)

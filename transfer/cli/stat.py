@@ -10,7 +10,7 @@ from transfer.cli.exit_codes import ExitCode
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.messages import Described
 from transfer.cli.run import run
-from transfer.model.errors import TransferError
+from transfer.model.errors import TransferError, UsageError
 from transfer.model.locations import parse_s3_location
 from transfer.model.receipts import Failure
 
@@ -40,6 +40,8 @@ def stat(
             for url in urls:
                 try:
                     writer.show(Described(url, await transfer.stat(url)))
+                except UsageError:
+                    raise
                 except TransferError as error:
                     writer.show(Failure(url, "", error))
                     code = ExitCode.FAILED

@@ -30,23 +30,26 @@ async def copy_items(context: Context, request: CopyRequest, deliver: Deliver[Ou
     Raises:
         TransferError: The items could not be found out to the end, or a failure that concerns the whole run.
     """
+    ended = False
 
     async def settle(planned: Planned) -> None:
+        nonlocal ended
         outcome = planned if isinstance(planned, Skip | Failure) else await _move(context, planned)
+        ends = isinstance(outcome, Failure) and context.attempts.ends_run(outcome.error)
+        if ends and ended:
+            # Items that failed in the same moment for the same reason: it is told once.
+            raise RunEndedError
+        ended = ended or ends
         _count(context, outcome)
         await deliver(outcome)
-        if isinstance(outcome, Failure) and context.attempts.ends_run(outcome.error):
-            raise RunEndedError(outcome.error)
+        if ends:
+            raise RunEndedError
 
     await spread(_counted(context, request), settle, lambda: context.lanes.limit + MORE_ITEMS_THAN_LANES)
 
 
 class RunEndedError(Exception):
     """The run stops after a failure that has been delivered already."""
-
-    def __init__(self, error: TransferError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 async def _counted(context: Context, request: CopyRequest) -> AsyncIterator[Planned]:

@@ -173,6 +173,8 @@ class _FileUpload:
         """
         algorithm = self._algorithm
         if algorithm is ChecksumAlgorithm.NONE:
+            # Nobody reads the range beforehand: a cold one would make the kernel's send wait for the disk.
+            self._source.advise(wanted.offset, 2 * wanted.length)
             return b""
         if self._content is not None:
             digest = new_digest(algorithm)

@@ -116,8 +116,8 @@ class Dialer:
 
     async def _resolve(self, origin: Origin) -> _Resolution:
         loop = asyncio.get_running_loop()
-        known = self._resolutions.get((origin.host, origin.port))
-        if known is not None and loop.time() < known.expires_seconds:
+        known = self._fresh_resolution(origin)
+        if known is not None:
             return known
         try:
             answers = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
@@ -127,10 +127,20 @@ class Dialer:
                 subject=str(origin),
                 remedy="check the endpoint URL and the network",
             ) from error
+        # Those who asked at the same time share the first answer, so that they take turns with its addresses.
+        known = self._fresh_resolution(origin)
+        if known is not None:
+            return known
         addresses = tuple(dict.fromkeys((int(family), tuple(address)) for family, _, _, _, address in answers))
         found = _Resolution(addresses, loop.time() + RESOLUTION_SECONDS)
         self._resolutions[origin.host, origin.port] = found
         return found
+
+    def _fresh_resolution(self, origin: Origin) -> _Resolution | None:
+        known = self._resolutions.get((origin.host, origin.port))
+        if known is None or asyncio.get_running_loop().time() >= known.expires_seconds:
+            return None
+        return known
 
 
 class _PlatformMovers:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
-from transfer.model.errors import ConfigurationError
+from transfer.model.errors import ConfigurationError, UsageError
 from transfer.wire.origin import Origin, parse_origin
 
 
@@ -37,14 +37,21 @@ def proxy_for(origin: Origin) -> Proxy | None:
     url = proxies.get(origin.scheme) or proxies.get("all")
     if not url or proxy_bypass_environment(f"{origin.host}:{origin.port}", proxies):
         return None
-    if "://" not in url:
-        url = f"http://{url}"
-    parts = urlsplit(url)
-    variable = f"{origin.scheme.upper()}_PROXY"
-    if parts.scheme != "http" or not parts.hostname:
+    try:
+        return _parse_proxy(url if "://" in url else f"http://{url}")
+    except (ValueError, UsageError):
+        # The cause quotes the URL, password and all.
         raise ConfigurationError(
-            "the proxy variable is not an http:// URL", subject=variable, remedy="write http://host:port"
-        )
+            "the proxy variable is not an http:// URL",
+            subject=f"{origin.scheme.upper()}_PROXY",
+            remedy="write http://host:port, with special characters of a password percent-encoded",
+        ) from None
+
+
+def _parse_proxy(url: str) -> Proxy:
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError("no http:// URL")
     address, _ = parse_origin(f"http://{parts.netloc.rpartition('@')[2]}")
     if parts.username is None:
         return Proxy(address)

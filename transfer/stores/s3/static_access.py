@@ -1,14 +1,16 @@
 """The short way to an endpoint and credentials, when the environment states both in plain words.
 
 Asking aiobotocore costs half a second of imports. When keys stand in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the
-endpoint is named, and no profile or configuration file has a say, its answer is known beforehand: environment keys
-come first in the credential chain and a named endpoint is addressed in path style. This module must answer exactly as
-`transfer.stores.s3.botocore_access` would, or not at all.
+endpoint is named, and no profile or configuration file says more than a region, its answer is known beforehand:
+environment keys come first in the credential chain and a named endpoint is addressed in path style. This module must
+answer exactly as `transfer.stores.s3.botocore_access` would, or not at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from configparser import Error as ConfigParserError
+from configparser import RawConfigParser
 from pathlib import Path
 
 from transfer.model.options import AddressingStyle, ConnectionOptions
@@ -16,6 +18,9 @@ from transfer.stores.s3.access import DEFAULT_REGION, Access, BucketEndpoint
 from transfer.stores.s3.credentials import Credentials
 from transfer.stores.s3.uri import encode_key
 from transfer.wire.origin import Origin, parse_origin
+
+_UNDERSTOOD_KEYS = frozenset({"region", "output", "cli_pager"})
+"""Keys of a default profile that change nothing but the region; with any other one aiobotocore is asked."""
 
 
 class StaticAccess(Access):
@@ -48,16 +53,18 @@ def static_access(options: ConnectionOptions, environment: Mapping[str, str]) ->
     """
     if options.profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE"):
         return None
-    if options.addressing_style is AddressingStyle.VIRTUAL or _has_configuration(environment):
+    if options.addressing_style is AddressingStyle.VIRTUAL:
         return None
     endpoint_url = options.endpoint_url or _endpoint_of(environment)
-    if not endpoint_url:
-        return None
     credentials = _credentials_of(environment) if options.sign_request else None
-    if options.sign_request and credentials is None:
+    if not endpoint_url or (options.sign_request and credentials is None):
+        return None
+    configured = _default_profile(environment)
+    if configured is None:
         return None
     origin, path = parse_origin(endpoint_url)
-    return StaticAccess(origin, path, region_of(options, environment) or DEFAULT_REGION, credentials)
+    region = region_of(options, environment) or configured.get("region") or DEFAULT_REGION
+    return StaticAccess(origin, path, region, credentials)
 
 
 def region_of(options: ConnectionOptions, environment: Mapping[str, str]) -> str | None:
@@ -81,7 +88,20 @@ def _credentials_of(environment: Mapping[str, str]) -> Credentials | None:
     return Credentials(access_key, secret_key, token or None)
 
 
-def _has_configuration(environment: Mapping[str, str]) -> bool:
-    """Whether a configuration file might change the answer; the credentials file never beats environment keys."""
+def _default_profile(environment: Mapping[str, str]) -> Mapping[str, str] | None:
+    """What the configuration file says of the default profile; None when it may say more than is understood here.
+
+    The credentials file has no say: environment keys come before it.
+    """
     path = Path(environment.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
-    return path.exists()
+    if not path.is_file():
+        return {}
+    parser = RawConfigParser(default_section="")
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ConfigParserError):
+        return None
+    if parser.has_section("profile default"):
+        return None
+    found = dict(parser["default"]) if parser.has_section("default") else {}
+    return found if found.keys() <= _UNDERSTOOD_KEYS else None
