@@ -78,11 +78,14 @@ def run(output: Output, work: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
 
     try:
         code = asyncio.run(watched())
-        output.flush()
+        if code is not ExitCode.FAILED:
+            output.flush()
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the process ends here: every error becomes a line and a code
         return report(output, error, interrupted=signals.arrived)
+    if code is ExitCode.FAILED:
+        _flush_after_failure(output)
     return code
 
 
@@ -115,6 +118,14 @@ async def closing(stream: AsyncIterator[Item]) -> AsyncIterator[AsyncIterator[It
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()
+
+
+def _flush_after_failure(output: Output) -> None:
+    """The failure was told: that the same stream refuses once more is no news."""
+    try:
+        output.flush()
+    except (BrokenPipeError, TransferError):
+        output.silence()
 
 
 def _told(output: Output, leaves: list[BaseException], *, interrupted: bool) -> ExitCode:

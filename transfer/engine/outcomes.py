@@ -44,7 +44,7 @@ class OutcomeStream(Generic[T]):
             await self.aclose()
             if self._error is not None:
                 error, self._error = self._error, None
-                raise error from None
+                raise error from error.__cause__
             raise StopAsyncIteration from None
 
     async def aclose(self) -> None:

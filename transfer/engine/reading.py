@@ -72,7 +72,8 @@ async def read_object(context: Context, location: S3Location, write: Write) -> R
     try:
         await reading.run()
     except BaseExceptionGroup as group:
-        raise first_of(group) from None
+        error = first_of(group)
+        raise error from error.__cause__
     arrived = checksum_of_ranges(plan, reading.digests, reading.whole.value())
     if not matches(plan, arrived):
         raise mismatch(plan, location, arrived)

@@ -30,7 +30,8 @@ async def spread(source: AsyncIterator[T], work: Callable[[T], Awaitable[None]],
         async with anyio.create_task_group() as tasks:
             await crew.serve(tasks)
     except BaseExceptionGroup as group:
-        raise first_of(group) from None
+        error = first_of(group)
+        raise error from error.__cause__
 
 
 async def each(things: Iterable[T]) -> AsyncIterator[T]:

@@ -11,7 +11,7 @@ from transfer.engine.context import Context
 from transfer.integrity.digests import encode_value
 from transfer.integrity.proof import SentPart, prove_upload
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, VerifiedBy
-from transfer.model.errors import StoreError
+from transfer.model.errors import ChecksumMismatchError, StoreError
 from transfer.model.locations import S3Location
 from transfer.stores.s3.objects import Written, head_object
 
@@ -98,14 +98,25 @@ async def prove(
         StoreError: The object cannot be asked for.
         WireError: As for any request.
     """
-    kms = (context.options.properties.encryption or "").startswith("aws:kms")
-    verified_by = prove_upload(ours, written.etag, written.checksums, encrypted_etag=kms)
+    verified_by = _compare(context, location, ours, written.etag, written.checksums)
     if verified_by is VerifiedBy.UNVERIFIED and ours is not None and ours.algorithm.is_stored and parts:
         info = await context.attempts.run(location, lambda _: head_object(context.store, location), tally)
-        verified_by = prove_upload(ours, info.etag, info.checksums, encrypted_etag=kms)
+        verified_by = _compare(context, location, ours, info.etag, info.checksums)
     if verified_by is VerifiedBy.UNVERIFIED and parts and all(part.echoed for part in parts):
         verified_by = VerifiedBy.PARTS
     return Proof(ours, verified_by, written.etag, written.version_id)
+
+
+def _compare(
+    context: Context, location: S3Location, ours: Checksum | None, etag: str, theirs: Sequence[Checksum]
+) -> VerifiedBy:
+    """Compare with what the store says, and name the object when it differs."""
+    kms = (context.options.properties.encryption or "").startswith("aws:kms")
+    try:
+        return prove_upload(ours, etag, theirs, encrypted_etag=kms)
+    except ChecksumMismatchError as error:
+        error.subject = str(location)
+        raise
 
 
 def sent_part(algorithm: ChecksumAlgorithm, number: int, length: int, value: bytes, written: Written) -> SentPart:

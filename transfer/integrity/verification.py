@@ -23,6 +23,7 @@ file."""
 
 _TYPE_HEADER = "x-amz-checksum-type"
 _COMPOSITE_SUFFIX = re.compile(r"-([1-9][0-9]{0,4})\Z")
+_MULTIPART_ETAG = re.compile(r'"[0-9a-fA-F]{32}-[1-9][0-9]{0,4}"')
 _MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
 _MD5_ENCRYPTIONS = (None, "AES256")
 
@@ -83,8 +84,9 @@ def checksums_from_headers(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
     """
     lowered = {name.lower(): value.strip() for name, value in headers.items()}
     stated = lowered.get(_TYPE_HEADER, "").upper()
+    sent_in_parts = _MULTIPART_ETAG.fullmatch(lowered.get("etag", "")) is not None
     found = (
-        _checksum_from(algorithm, lowered[algorithm.header], stated)
+        _checksum_from(algorithm, lowered[algorithm.header], stated, sent_in_parts=sent_in_parts)
         for algorithm in _STRONGEST_FIRST
         if algorithm.header in lowered
     )
@@ -128,7 +130,9 @@ def _md5_of_etag(info: ObjectInfo) -> Checksum | None:
     return Checksum(ChecksumAlgorithm.MD5, encode_value(bytes.fromhex(found.group(1))))
 
 
-def _checksum_from(algorithm: ChecksumAlgorithm, text: str, stated_type: str) -> Checksum | None:
+def _checksum_from(
+    algorithm: ChecksumAlgorithm, text: str, stated_type: str, *, sent_in_parts: bool
+) -> Checksum | None:
     encoded, count = _COMPOSITE_SUFFIX.subn("", text)
     try:
         is_possible = len(decode_value(encoded)) == value_bytes(algorithm)
@@ -137,4 +141,6 @@ def _checksum_from(algorithm: ChecksumAlgorithm, text: str, stated_type: str) ->
     if not is_possible:
         return None
     is_composite = count > 0 or stated_type == ChecksumType.COMPOSITE.value
+    # There is no full-object SHA of an object in parts, but some stores say neither its type nor its part count.
+    is_composite = is_composite or (sent_in_parts and not stated_type and not algorithm.is_crc)
     return Checksum(algorithm, text, ChecksumType.COMPOSITE if is_composite else ChecksumType.FULL_OBJECT)
