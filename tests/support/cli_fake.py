@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,86 +37,96 @@ class Script:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     connection: ConnectionOptions | None = None
     options: TransferOptions | None = None
+    cleanup_began: threading.Event = field(default_factory=threading.Event)
+    cleanup_may_end: threading.Event | None = None
     cleaned_up: bool = False
+
+
+class ScriptedTransfer:
+    script: Script
+
+    def __init__(
+        self,
+        *,
+        connection: ConnectionOptions | None = None,
+        options: TransferOptions | None = None,
+        on_event: EventSink = ignore_event,
+    ) -> None:
+        self.script.connection, self.script.options = connection, options
+        self.progress = Progress()
+        self._on_event = on_event
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.script.cleanup_began.set()
+        if self.script.cleanup_may_end is not None:
+            while not self.script.cleanup_may_end.is_set():  # noqa: ASYNC110 - another thread sets it
+                await asyncio.sleep(0)
+            # What arrived before the permission is handled by the loop's next turns.
+            for _turn in range(10):
+                await asyncio.sleep(0)
+        self.script.cleaned_up = True
+
+    async def copy_many(
+        self, sources: Sequence[str], destination: str, *, recursive: bool = False, raw: bool = False
+    ) -> AsyncIterator[Outcome]:
+        self.script.calls.append(("cp", list(sources), destination, recursive, raw))
+        for outcome in await self._settled():
+            yield outcome
+        await self._ended()
+
+    async def remove_many(
+        self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False
+    ) -> AsyncIterator[Outcome]:
+        self.script.calls.append(("rm", list(urls), recursive, raw))
+        for outcome in await self._settled():
+            yield outcome
+        await self._ended()
+
+    async def list_objects(self, url: str, *, recursive: bool = False) -> AsyncIterator[ListedObject | CommonPrefix]:
+        self.script.calls.append(("ls", url, recursive))
+        for entry in self.script.entries:
+            yield entry
+
+    async def list_buckets(self) -> tuple[BucketEntry, ...]:
+        return (BucketEntry("photos", 1_700_000_000.0),)
+
+    async def stat(self, url: str) -> ObjectInfo:
+        found = self.script.infos[url]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    async def cat(self, url: str, write: Callable[[memoryview], object]) -> None:
+        self.script.calls.append(("cat", url))
+        await asyncio.to_thread(write, memoryview(self.script.content))
+
+    async def make_bucket(self, bucket: str) -> None:
+        self.script.calls.append(("mb", bucket))
+
+    async def remove_bucket(self, bucket: str) -> None:
+        self.script.calls.append(("rb", bucket))
+
+    async def _settled(self) -> list[Outcome]:
+        for event in self.script.events:
+            self._on_event(event)
+        return [outcome for outcome in self.script.outcomes if not isinstance(outcome, BaseException)]
+
+    async def _ended(self) -> None:
+        if self.script.wait_forever:
+            await asyncio.Event().wait()
+        for outcome in self.script.outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
 
 
 @contextmanager
 def scripted(script: Script) -> Iterator[Script]:
     """Put an engine that follows the script in the place of the real one."""
-
-    class Transfer:
-        def __init__(
-            self,
-            *,
-            connection: ConnectionOptions | None = None,
-            options: TransferOptions | None = None,
-            on_event: EventSink = ignore_event,
-        ) -> None:
-            script.connection, script.options = connection, options
-            self.progress = Progress()
-            self._on_event = on_event
-
-        async def __aenter__(self) -> Self:
-            return self
-
-        async def __aexit__(self, *_: object) -> None:
-            script.cleaned_up = True
-
-        async def copy_many(
-            self, sources: Sequence[str], destination: str, *, recursive: bool = False, raw: bool = False
-        ) -> AsyncIterator[Outcome]:
-            script.calls.append(("cp", list(sources), destination, recursive, raw))
-            for outcome in await self._settled():
-                yield outcome
-            await self._ended()
-
-        async def remove_many(
-            self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False
-        ) -> AsyncIterator[Outcome]:
-            script.calls.append(("rm", list(urls), recursive, raw))
-            for outcome in await self._settled():
-                yield outcome
-            await self._ended()
-
-        async def list_objects(
-            self, url: str, *, recursive: bool = False
-        ) -> AsyncIterator[ListedObject | CommonPrefix]:
-            script.calls.append(("ls", url, recursive))
-            for entry in script.entries:
-                yield entry
-
-        async def list_buckets(self) -> tuple[BucketEntry, ...]:
-            return (BucketEntry("photos", 1_700_000_000.0),)
-
-        async def stat(self, url: str) -> ObjectInfo:
-            found = script.infos[url]
-            if isinstance(found, BaseException):
-                raise found
-            return found
-
-        async def cat(self, url: str, write: Callable[[memoryview], object]) -> None:
-            await asyncio.to_thread(write, memoryview(script.content))
-
-        async def make_bucket(self, bucket: str) -> None:
-            script.calls.append(("mb", bucket))
-
-        async def remove_bucket(self, bucket: str) -> None:
-            script.calls.append(("rb", bucket))
-
-        async def _settled(self) -> list[Outcome]:
-            for event in script.events:
-                self._on_event(event)
-            return [outcome for outcome in script.outcomes if not isinstance(outcome, BaseException)]
-
-        async def _ended(self) -> None:
-            if script.wait_forever:
-                await asyncio.Event().wait()
-            for outcome in script.outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
-
     module = ModuleType("transfer.engine.transfer")
-    module.__dict__["Transfer"] = Transfer
+    module.__dict__["Transfer"] = type("Transfer", (ScriptedTransfer,), {"script": script})
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "transfer.engine.transfer", module)
         yield script

@@ -237,8 +237,13 @@ def test_ls_json_gives_whole_keys(engine: Script, capsys: pytest.CaptureFixture[
     assert json_lines(capsys.readouterr().out) == [
         {"type": "prefix", "bucket": "b", "prefix": "p/q/"},
         {
-            **{"type": "object", "bucket": "b", "key": "p/a", "size": 1536, "etag": '"e"'},
-            **{"modified": "2023-11-14T22:13:20Z", "storage_class": "GLACIER"},
+            "type": "object",
+            "bucket": "b",
+            "key": "p/a",
+            "size": 1536,
+            "etag": '"e"',
+            "modified": "2023-11-14T22:13:20Z",
+            "storage_class": "GLACIER",
         },
     ]
 

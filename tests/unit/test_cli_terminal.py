@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,9 @@ from tests.support.cli_fake import Script, receipt, scripted
 from transfer.__main__ import main
 from transfer.cli.escape import printable
 from transfer.cli.progress import Bar, bar_format
+from transfer.model.errors import LocalFileError
 from transfer.model.progress import Progress
+from transfer.model.receipts import Failure
 
 HEAVY = {"aiobotocore", "asyncio", "botocore", "moto", "rich", "tqdm", "typer"}
 
@@ -37,7 +40,7 @@ def test_escaped_text_never_steers_a_terminal_and_is_one_line(text: str) -> None
     shown = printable(text)
     assert len(shown.splitlines()) <= 1
     assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)
-    assert shown.encode("utf-8")
+    shown.encode("utf-8")
     assert printable(shown) == shown
 
 
@@ -53,6 +56,16 @@ def test_a_total_that_may_grow_gets_no_percentage() -> None:
     assert bar_format(growing, 1024.0) == "1.0 MiB of 1.0 GiB or more, 1.0 KiB/s, 2 of 5+ objects"
     stream = Progress(bytes_moved=1 << 20, bytes_planned=1 << 20, items_planned=1)
     assert bar_format(stream, 0.0) == "1.0 MiB, 0 B/s, 0 of 1+ object"
+
+
+def test_a_stream_gets_no_percentage_however_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    bar = Bar(Progress(512, 512, items_planned=1, total_is_final=True), is_stream=True)
+    bar.draw()
+    bar.close()
+    assert "512 B, " in screen.getvalue()
+    assert "%" not in screen.getvalue()
 
 
 def test_a_final_total_gets_percentage_and_time_left() -> None:
@@ -98,18 +111,21 @@ def test_a_signal_ends_the_run_cleanly(
 ) -> None:
     started = threading.Event()
 
-    class Notices(list[object]):
-        def append(self, call: object) -> None:
+    class Notices(list[tuple[Any, ...]]):
+        def append(self, call: tuple[Any, ...]) -> None:
             super().append(call)
             started.set()
 
     engine.calls = Notices()
     engine.wait_forever = True
+    may_end = engine.cleanup_may_end = threading.Event()
 
     def stop() -> None:
         started.wait()
         os.kill(os.getpid(), number)
+        engine.cleanup_began.wait()
         os.kill(os.getpid(), number)
+        may_end.set()
 
     stopper = threading.Thread(target=stop)
     stopper.start()
@@ -130,11 +146,27 @@ def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
     assert (ended.returncode, ended.stderr) == (1, b"")
 
 
+@pytest.mark.parametrize("words", [["cat", "s3://b/k"], ["cp", "s3://b/k", "-"]])
+def test_a_reader_of_data_that_goes_away_is_no_failure_to_tell(
+    engine: Script, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    broken = LocalFileError("broken pipe", subject="-")
+    engine.content = b"x"
+    engine.outcomes = [Failure("s3://b/k", "-", broken)]
+    with os.fdopen(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(words) == 1
+        monkeypatch.undo()
+    assert capsys.readouterr().err == ""
+
+
 def test_a_full_disk_under_stdout_is_a_clear_error(
     engine: Script, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(io.StringIO):
-        def write(self, text: str) -> int:
+        def write(self, _text: str) -> int:
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(sys, "stdout", Full())
@@ -150,6 +182,24 @@ def _modules_after(words: list[str]) -> set[str]:
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(ended.stdout.splitlines()[-1].split())
+
+
+def test_a_blocked_read_of_stdin_does_not_keep_the_process() -> None:
+    script = (
+        "import sys, threading, transfer.cli.app\n"
+        "def run(words):\n"
+        "    threading.Thread(target=sys.stdin.read).start()\n"
+        "    print('told')\n"
+        "    return 130\n"
+        "transfer.cli.app.run_command_line = run\n"
+        "from transfer.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    words = [sys.executable, "-c", script]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.wait(timeout=60) == 130
+        assert process.stdout is not None
+        assert process.stdout.read() == "told\n"
 
 
 def test_the_version_imports_nothing_heavy() -> None:

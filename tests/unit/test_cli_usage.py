@@ -79,14 +79,15 @@ def test_usage_errors_are_json_when_that_is_wanted(capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command_has_examples_as_they_are_typed(
-    command: str, capsys: pytest.CaptureFixture[str]
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main([command, "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"Usage: transfer {command} [OPTIONS]")
     examples = lines[lines.index("Examples:") + 1 :]
     assert any(line.strip().startswith(f"transfer {command}") for line in examples)
-    assert all(len(line) <= 84 for line in lines)
+    assert all(len(line) <= 80 for line in lines)
 
 
 def test_the_help_of_cp_groups_its_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -189,7 +189,7 @@ def _filled_up(given: Group, before: Group) -> Group:
     """What was given after the command, and for the rest what stood before it."""
     untouched = type(given)()
     names = [field.name for field in dataclasses.fields(given)]  # type: ignore[arg-type]  # groups are dataclasses
-    changes = {name: getattr(before, name) for name in names if getattr(given, name) != getattr(untouched, name)}
+    changes = {name: getattr(before, name) for name in names if getattr(given, name) == getattr(untouched, name)}
     return dataclasses.replace(given, **changes)  # type: ignore[type-var]  # groups are dataclasses
 
 

@@ -1,0 +1,144 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from transfer.engine.spread import each, first_of, spread
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_everything_is_worked_on_once() -> None:
+    done: list[int] = []
+
+    async def work(thing: int) -> None:
+        await asyncio.sleep(0)
+        done.append(thing)
+
+    await spread(each(range(100)), work, lambda: 7)
+    assert sorted(done) == list(range(100))
+
+
+async def test_nothing_to_do_is_done_at_once() -> None:
+    async def work(_: int) -> None:
+        raise AssertionError
+
+    await spread(each(()), work, lambda: 7)
+
+
+@pytest.mark.parametrize("width", [0, 1, 3])
+async def test_no_more_work_at_a_time_than_the_width(width: int) -> None:
+    now = most = 0
+
+    async def work(_: int) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await settle()
+        now -= 1
+
+    await spread(each(range(20)), work, lambda: width)
+    assert most == max(width, 1)
+
+
+async def test_a_width_that_grows_is_used_and_one_that_shrinks_is_kept() -> None:
+    width = 1
+    now = 0
+    seen: list[int] = []
+
+    async def work(thing: int) -> None:
+        nonlocal now, width
+        now += 1
+        seen.append(now)
+        if thing == 5:
+            width = 4
+        if thing == 30:
+            width = 2
+        await settle()
+        now -= 1
+
+    await spread(each(range(60)), work, lambda: width)
+    assert max(seen[:5]) == 1
+    assert max(seen[6:30]) == 4
+    assert max(seen[40:]) == 2
+
+
+async def test_the_source_is_asked_only_for_what_can_be_worked_on() -> None:
+    asked = 0
+    go_on = asyncio.Event()
+
+    async def source() -> AsyncIterator[int]:
+        nonlocal asked
+        for number in range(1000):
+            asked += 1
+            yield number
+
+    async def work(_: int) -> None:
+        await go_on.wait()
+
+    things = source()
+    task = asyncio.create_task(spread(things, work, lambda: 3))
+    await settle()
+    assert asked == 3
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await things.aclose()  # type: ignore[attr-defined]  # an async generator, which its annotation hides
+
+
+async def test_the_first_failure_ends_everything_and_comes_out_bare() -> None:
+    cancelled: list[int] = []
+
+    async def work(thing: int) -> None:
+        if thing == 2:
+            await settle()
+            raise ValueError("two")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(thing)
+            raise
+
+    with pytest.raises(ValueError, match="two"):
+        await spread(each(range(5)), work, lambda: 5)
+    assert sorted(cancelled) == [0, 1, 3, 4]
+
+
+async def test_a_failing_source_comes_out_bare() -> None:
+    async def source() -> AsyncIterator[int]:
+        yield 1
+        raise LookupError("source")
+
+    async def work(_: int) -> None:
+        await settle()
+
+    with pytest.raises(LookupError, match="source"):
+        await spread(source(), work, lambda: 3)
+
+
+async def test_cancelling_cancels_the_work() -> None:
+    started = asyncio.Event()
+    cancelled = asyncio.Event()
+
+    async def work(_: int) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    task = asyncio.create_task(spread(each([1]), work, lambda: 1))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cancelled.is_set()
+
+
+def test_the_first_of_nested_groups() -> None:
+    inner = ValueError("inner")
+    group = BaseExceptionGroup("a", [BaseExceptionGroup("b", [inner, KeyError()]), OSError()])
+    assert first_of(group) is inner
