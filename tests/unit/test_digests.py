@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer.integrity import digests, files
+from transfer.integrity import digests
 from transfer.integrity.files import digest_file_range
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.errors import SourceChangedError
@@ -87,12 +87,6 @@ def test_importing_does_not_load_awscrt() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-@pytest.fixture(params=["positional", "seeking"])
-def read_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.param == "seeking":
-        monkeypatch.setattr(files, "_read_at", files._read_by_seeking)
-
-
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[tuple[int, bytes]]:
     path = tmp_path / "data"
@@ -102,7 +96,6 @@ def opened(tmp_path: Path) -> Iterator[tuple[int, bytes]]:
     os.close(fd)
 
 
-@pytest.mark.usefixtures("read_way")
 @pytest.mark.parametrize(("offset", "length"), [(0, 2_500_000), (1, 1_100_000), (2_499_999, 1), (7, 0)])
 @pytest.mark.parametrize("buffer_bytes", [None, 4099, 5_000_000])
 def test_a_range_of_a_file_is_digested(
@@ -114,7 +107,6 @@ def test_a_range_of_a_file_is_digested(
     assert value == hashlib.sha256(data[offset : offset + length]).digest()
 
 
-@pytest.mark.usefixtures("read_way")
 def test_a_file_that_became_shorter_is_told(opened: tuple[int, bytes]) -> None:
     fd, _ = opened
     with pytest.raises(SourceChangedError, match="shorter"):

@@ -54,7 +54,8 @@ async def copy_items(context: Context, request: CopyRequest, deliver: Deliver[Ou
             tasks.start_soon(backlog.fill)
             await spread(backlog.items(), settle, lambda: context.lanes.limit + MORE_ITEMS_THAN_LANES)
     except BaseExceptionGroup as group:
-        raise first_of(group) from None
+        error = first_of(group)
+        raise error from error.__cause__
     finally:
         backlog.close()
     if backlog.error is not None:
