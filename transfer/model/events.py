@@ -1,4 +1,4 @@
-"""What the engine tells while it works, for logs and JSON lines. Bytes are no events: they are counted in `Progress`."""
+"""What the engine tells while it works, for logs and JSON lines. Bytes are no events: `Progress` counts them."""
 
 from __future__ import annotations
 
