@@ -33,6 +33,8 @@ def bucket(oracle: Any, shared_bucket: str) -> Iterator[str]:
     for start in range(0, len(keys), 1000):
         batch = [{"Key": key} for key in keys[start : start + 1000]]
         oracle.delete_objects(Bucket=shared_bucket, Delete={"Objects": batch, "Quiet": True})
+    for upload in oracle.list_multipart_uploads(Bucket=shared_bucket).get("Uploads", ()):
+        oracle.abort_multipart_upload(Bucket=shared_bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     assert keys_in(oracle, shared_bucket) == []
 
 

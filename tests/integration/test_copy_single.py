@@ -213,9 +213,7 @@ async def test_several_sources_go_into_a_folder(oracle: Any, bucket: str, tmp_pa
 
     async with Transfer() as transfer:
         await settled(transfer.copy_many([f"{tmp_path}/one", f"{tmp_path}/sub/two"], f"s3://{bucket}/in/"))
-        await settled(
-            transfer.copy_many([f"s3://{bucket}/in/one", f"s3://{bucket}/in/two"], str(tmp_path / "out"))
-        )
+        await settled(transfer.copy_many([f"s3://{bucket}/in/one", f"s3://{bucket}/in/two"], str(tmp_path / "out")))
 
     assert objects_in(oracle, bucket) == {"in/one": b"1", "in/two": b"2"}
     assert read_tree(tmp_path / "out") == {"one": b"1", "two": b"2"}

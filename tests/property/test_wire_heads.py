@@ -56,7 +56,11 @@ def mutated_heads(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(block)))
         cut = draw(st.integers(0, 3))
-        added = draw(st.one_of(st.sampled_from([b"\r\n", b"\n", b"\r", b"\0", b" ", b"\r\n ", b":", b","]), st.binary(max_size=2)))
+        added = draw(
+            st.one_of(
+                st.sampled_from([b"\r\n", b"\n", b"\r", b"\0", b" ", b"\r\n ", b":", b","]), st.binary(max_size=2)
+            )
+        )
         block[at : at + cut] = added
     return bytes(block)
 

@@ -3,7 +3,6 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from transfer.engine import attempts as attempts_module
 from transfer.engine.attempts import FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, Tally
 from transfer.engine.lanes import Lanes
 from transfer.model.errors import (
@@ -88,7 +87,7 @@ class Bench:
         self.tally = Tally()
         self.attempts = Attempts(self.store, self.lanes, self.progress, self.events.append, retries=retries)
         patch.setattr(anyio, "sleep", self._sleep)
-        patch.setattr(attempts_module.random, "random", lambda: 0.5)
+        patch.setattr("transfer.engine.attempts.random.random", lambda: 0.5)
 
     async def _sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)

@@ -11,7 +11,7 @@ def framing_of(*lines: bytes, method: str = "GET", status: int = 200) -> BodyFra
 
 
 def test_a_head_is_read_into_status_reason_and_lower_case_headers() -> None:
-    head = parse_response_head(b"HTTP/1.1 206 Partial Content\r\nETag:\t\"abc\" \r\nX-Empty:\r\nServer: a:b")
+    head = parse_response_head(b'HTTP/1.1 206 Partial Content\r\nETag:\t"abc" \r\nX-Empty:\r\nServer: a:b')
     assert (head.status, head.reason, head.keep_alive) == (206, "Partial Content", True)
     assert head.headers == {"etag": '"abc"', "x-empty": "", "server": "a:b"}
 

@@ -20,7 +20,17 @@ def test_a_url_names_an_origin_and_a_path(url: str, origin: Origin, path: str) -
 
 @pytest.mark.parametrize(
     "url",
-    ["", "127.0.0.1:9000", "localhost", "ftp://host", "http://", "https:///path", "http://h:99999", "http://h:x", "http://[::1"],
+    [
+        "",
+        "127.0.0.1:9000",
+        "localhost",
+        "ftp://host",
+        "http://",
+        "https:///path",
+        "http://h:99999",
+        "http://h:x",
+        "http://[::1",
+    ],
 )
 def test_what_is_no_http_url_is_refused_with_a_remedy(url: str) -> None:
     with pytest.raises(UsageError) as refusal:

@@ -35,7 +35,8 @@ def test_the_scheme_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
 @pytest.mark.parametrize(
-    "value", ["*", "store.example", "other,store.example", ".example", "example", "store.example:443", " store.example "]
+    "value",
+    ["*", "store.example", "other,store.example", ".example", "example", "store.example:443", " store.example "],
 )
 def test_exceptions_are_honoured(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")

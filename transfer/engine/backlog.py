@@ -37,6 +37,9 @@ class Backlog(Generic[T]):
                     await self._sender.send(item)
             except TransferError as error:
                 self.error = error
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                # Those who take the items have ended the run: theirs is the error to tell.
+                return
 
     async def items(self) -> AsyncIterator[T]:
         """The items as they are found."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 
-import anyio
-
 from transfer.engine.backlog import Backlog
 from transfer.engine.context import Context
 from transfer.engine.download import download_object, make_marked_folder
@@ -17,7 +15,7 @@ from transfer.engine.items import DownloadItem, FolderItem, Item, StreamUploadIt
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning import CopyRequest, Planned, plan_items
 from transfer.engine.reading import read_object
-from transfer.engine.spread import first_of, spread
+from transfer.engine.spread import plain_task_group, spread
 from transfer.engine.stream_upload import upload_stream
 from transfer.engine.upload import upload_file
 from transfer.model.errors import TransferError
@@ -50,12 +48,9 @@ async def copy_items(context: Context, request: CopyRequest, deliver: Deliver[Ou
 
     backlog = Backlog(_counted(context, request))
     try:
-        async with anyio.create_task_group() as tasks:
+        async with plain_task_group() as tasks:
             tasks.start_soon(backlog.fill)
             await spread(backlog.items(), settle, lambda: context.lanes.limit + MORE_ITEMS_THAN_LANES)
-    except BaseExceptionGroup as group:
-        error = first_of(group)
-        raise error from error.__cause__
     finally:
         backlog.close()
     if backlog.error is not None:

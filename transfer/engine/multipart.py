@@ -12,6 +12,7 @@ import anyio
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.spread import plain_task_group
 from transfer.engine.uploading import Proof, completion_headers, creation_headers, prove
 from transfer.integrity.digests import encode_value
 from transfer.integrity.proof import SentPart, checksum_of_whole
@@ -24,8 +25,11 @@ from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.objects import Written
 from transfer.stores.s3.xml import CompletedPart
 
-ABORT_SECONDS: Final = 1.5
-"""How long an interrupted upload may take to be aborted: Ctrl-C must end within two seconds."""
+ABORT_SECONDS: Final = 1.0
+"""How long an interrupted upload may take to be aborted."""
+ANSWER_SECONDS: Final = 0.8
+"""How long an interrupted run waits for the name of an upload it is just beginning; with the abort that follows, that
+stays below the two seconds in which Ctrl-C must end."""
 
 
 async def multipart_upload(
@@ -50,9 +54,7 @@ async def multipart_upload(
         TransferError: What `send_parts` or the store said. The upload has been aborted then.
     """
     begin = {**headers, **creation_headers(algorithm)}
-    upload = await context.attempts.run(
-        location, lambda _: multipart.create_upload(context.store, location, begin), tally
-    )
+    upload = await _create(context, location, begin, tally)
     try:
         parts = await send_parts(upload)
         whole = checksum_of_whole(algorithm, parts)
@@ -61,6 +63,40 @@ async def multipart_upload(
         await _abort(context, upload)
         raise
     return await prove(context, location, whole, written, parts, tally)
+
+
+async def _create(context: Context, location: S3Location, headers: Mapping[str, str], tally: Tally) -> MultipartUpload:
+    """Begin the upload.
+
+    Cancelled while the request is in flight, it waits a moment for the answer: an upload whose name nobody knows could
+    not be aborted.
+    """
+    created: list[MultipartUpload] = []
+    request = anyio.CancelScope(shield=True)
+    settled = anyio.Event()
+
+    async def create() -> None:
+        with request:
+            created.append(
+                await context.attempts.run(
+                    location, lambda _: multipart.create_upload(context.store, location, headers), tally
+                )
+            )
+        settled.set()
+
+    try:
+        async with plain_task_group() as tasks:
+            tasks.start_soon(create)
+            try:
+                await settled.wait()
+            except BaseException:
+                request.deadline = anyio.current_time() + ANSWER_SECONDS
+                raise
+    except BaseException:
+        for upload in created:
+            await _abort(context, upload)
+        raise
+    return created[0]
 
 
 async def _complete(

@@ -59,9 +59,16 @@ class OutcomeStream(Generic[T]):
     async def _run(self) -> None:
         try:
             with self._scope:
-                await self._work(self._sender.send)
+                await self._work(self._deliver)
         except Exception as error:  # noqa: BLE001 - handed to whoever iterates
             self._error = error
         finally:
             self._sender.close()
             self._finished.set()
+
+    async def _deliver(self, outcome: T) -> None:
+        """Take an outcome without a pause when there is room: a cancellation in that pause would lose it."""
+        try:
+            self._sender.send_nowait(outcome)
+        except anyio.WouldBlock:
+            await self._sender.send(outcome)

@@ -16,7 +16,7 @@ import anyio
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
-from transfer.engine.spread import first_of
+from transfer.engine.spread import plain_task_group
 from transfer.engine.verifying import (
     DownloadPlan,
     RangeDigest,
@@ -69,11 +69,7 @@ async def read_object(context: Context, location: S3Location, write: Write) -> R
     context.progress.bytes_planned += info.size
     plan = await plan_download(context, location, info, tally)
     reading = _Reading(context, location, plan, write, tally)
-    try:
-        await reading.run()
-    except BaseExceptionGroup as group:
-        error = first_of(group)
-        raise error from error.__cause__
+    await reading.run()
     arrived = checksum_of_ranges(plan, reading.digests, reading.whole.value())
     if not matches(plan, arrived):
         raise mismatch(plan, location, arrived)
@@ -108,7 +104,7 @@ class _Reading:
         ahead = max(2, AHEAD_BYTES // self._plan.part_size_bytes)
         ranges = self._plan.ranges()
         slots: dict[int, _Slot] = {}
-        async with anyio.create_task_group() as tasks:
+        async with plain_task_group() as tasks:
             started = 0
             for position in range(len(ranges)):
                 while started < len(ranges) and started - position < ahead:

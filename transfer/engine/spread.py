@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 import anyio
@@ -26,12 +27,8 @@ async def spread(source: AsyncIterator[T], work: Callable[[T], Awaitable[None]],
         Exception: The first one of `work` or `source`; the others are cancelled then.
     """
     crew = _Crew(source, work, width)
-    try:
-        async with anyio.create_task_group() as tasks:
-            await crew.serve(tasks)
-    except BaseExceptionGroup as group:
-        error = first_of(group)
-        raise error from error.__cause__
+    async with plain_task_group() as tasks:
+        await crew.serve(tasks)
 
 
 async def each(things: Iterable[T]) -> AsyncIterator[T]:
@@ -73,9 +70,18 @@ class _Crew(Generic[T]):
                 return None
 
 
-def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first plain exception inside nested groups."""
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
+@asynccontextmanager
+async def plain_task_group() -> AsyncIterator[TaskGroup]:
+    """A task group whose first failure comes out as it is: whoever waits for one piece of work expects its error.
+
+    Raises:
+        Exception: The first one of the tasks or of the block; the others are cancelled then.
+    """
+    try:
+        async with anyio.create_task_group() as tasks:
+            yield tasks
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from error.__cause__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Final, Self
 
@@ -134,8 +134,8 @@ class Transfer:
         Raises:
             TransferError: It could not be moved; nothing is left under the final name.
         """
-        outcomes = self.copy_many([fspath(source)], fspath(destination), raw=True)
-        found = [outcome async for outcome in outcomes]
+        async with aclosing(self.copy_many([fspath(source)], fspath(destination), raw=True)) as outcomes:
+            found = [outcome async for outcome in outcomes]
         return _receipt_of(found[0])
 
     async def copy_tree(self, source: Path, destination: Path) -> AsyncIterator[Receipt]:

@@ -110,12 +110,15 @@ class _FileUpload:
         try:
             return await self._upload()
         except StoreError as error:
-            if not is_checksum_refusal(self._context, error):
+            if not is_checksum_refusal(self._context, self._algorithm, error):
                 raise
             self._algorithm = ChecksumAlgorithm.MD5
             proof = await self._upload()
-            self._context.takes_checksums = False
-            self._context.on_event(Warned(f"the store refuses checksum headers ({error.code}): MD5 is used instead"))
+            if self._context.takes_checksums:
+                self._context.takes_checksums = False
+                self._context.on_event(
+                    Warned(f"the store refuses checksum headers ({error.code}): MD5 is used instead")
+                )
             return proof
 
     async def _upload(self) -> Proof:

@@ -70,10 +70,10 @@ def completion_headers(whole: Checksum | None, size: int) -> dict[str, str]:
     return headers
 
 
-def is_checksum_refusal(context: Context, error: StoreError) -> bool:
+def is_checksum_refusal(context: Context, algorithm: ChecksumAlgorithm, error: StoreError) -> bool:
     """Whether the store may have refused the upload only for its checksum headers, so MD5 is worth a try."""
     return (
-        context.takes_checksums
+        algorithm.is_stored
         and context.options.checksum is None
         and error.status in (400, 501)
         and error.code in _REFUSAL_CODES

@@ -146,6 +146,7 @@ class StoreError(TransferError):
         region: The bucket's region, when the answer named it, or None.
         retry_after_seconds: The store's wish for a pause, or None.
         server_seconds: The store's clock when it answered, seconds since the epoch, or None.
+        signed_region: What the request had been signed for, or None when that is not known.
     """
 
     kind = "store"
@@ -170,3 +171,4 @@ class StoreError(TransferError):
         self.region = region
         self.retry_after_seconds = retry_after_seconds
         self.server_seconds = server_seconds
+        self.signed_region: str | None = None

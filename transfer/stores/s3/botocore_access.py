@@ -7,6 +7,7 @@ when `transfer.stores.s3.static_access` has no answer, or for bucket administrat
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -57,14 +58,17 @@ class BotocoreAccess(Access):
         self._current: Credentials | None = None
         self._clients: dict[str | None, Any] = {}
         self._stack = AsyncExitStack()
+        # Requests that begin together find credentials and clients once: a source may be a process or a login.
+        self._lock = asyncio.Lock()
 
     async def credentials(self) -> Credentials | None:
         """See `Access.credentials`."""
         if not self._options.sign_request:
             return None
         with botocore_errors():
-            if self._source is None:
-                self._source = await self._session.get_credentials()
+            async with self._lock:
+                if self._source is None:
+                    self._source = await self._session.get_credentials()
             if self._source is None:
                 raise ConfigurationError("no credentials were found", remedy=NO_CREDENTIALS_REMEDY)
             frozen = await self._source.get_frozen_credentials()
@@ -76,8 +80,9 @@ class BotocoreAccess(Access):
     async def renew_credentials(self) -> bool:
         """See `Access.renew_credentials`: a fresh session reads files, caches and services again."""
         before = self._current
-        self._session = AioSession(profile=self._options.profile)
-        self._source = None
+        async with self._lock:
+            self._session = AioSession(profile=self._options.profile)
+            self._source = None
         return await self.credentials() != before
 
     async def bucket_endpoint(self, bucket: str, region: str | None) -> BucketEndpoint:
@@ -103,16 +108,17 @@ class BotocoreAccess(Access):
         await self._stack.aclose()
 
     async def _client(self, region: str | None) -> Any:  # noqa: ANN401 - aiobotocore has no types
-        if region not in self._clients:
-            self._clients[region] = await self._stack.enter_async_context(
-                self._session.create_client(
-                    "s3",
-                    region_name=region or self._region or self._profile_region() or DEFAULT_REGION,
-                    endpoint_url=self._options.endpoint_url,
-                    verify=self._options.ca_bundle or (None if self._options.verify_tls else False),
-                    config=self._config(),
+        async with self._lock:
+            if region not in self._clients:
+                self._clients[region] = await self._stack.enter_async_context(
+                    self._session.create_client(
+                        "s3",
+                        region_name=region or self._region or self._profile_region() or DEFAULT_REGION,
+                        endpoint_url=self._options.endpoint_url,
+                        verify=self._options.ca_bundle or (None if self._options.verify_tls else False),
+                        config=self._config(),
+                    )
                 )
-            )
         return self._clients[region]
 
     def _profile_region(self) -> str | None:

@@ -97,7 +97,9 @@ class S3Store:
         request = await self._signed_request(call, endpoint)
         async with self._pool.exchange(endpoint.origin, request, flow or Flow()) as response:
             if response.status >= 300:
-                raise await _error_of(response, call.location)
+                error = await _error_of(response, call.location)
+                error.signed_region = endpoint.region
+                raise error
             yield response
 
     async def fetch(self, call: Call) -> tuple[Mapping[str, str], bytes]:
@@ -135,20 +137,23 @@ class S3Store:
             return True
 
     async def learn_region(self, bucket: str, error: StoreError) -> bool:
-        """Take the region of a bucket from an answer that says it is elsewhere, or ask for it.
+        """Take the region of a bucket from an answer that says it is elsewhere, or ask for it; once for all requests.
 
         The new server follows from the region by the endpoint rules: an address named in an answer is never used,
         so that no answer can send signed requests to another host or to plain http.
 
         Returns:
-            Whether something new was learnt.
+            Whether another region than the one the failed request was signed for is known now.
         """
-        region = error.region or await self._ask_region(bucket)
+        region = self._regions.get(bucket)
+        if region in (None, error.signed_region):
+            region = error.region or await self._ask_region(bucket)
+            if not region or region == error.signed_region:
+                return False
+            self._regions[bucket] = region
         known = self._endpoints.get(bucket)
-        if not region or (known is not None and known.region == region):
-            return False
-        self._regions[bucket] = region
-        self._endpoints.pop(bucket, None)
+        if known is not None and known.region != region:
+            del self._endpoints[bucket]
         return True
 
     def learn_clock(self, error: StoreError) -> bool:
@@ -200,19 +205,27 @@ class S3Store:
         )
 
     async def _signer(self, region: str) -> Signer | None:
-        now = time.monotonic()
-        if now - self._checked_seconds > CREDENTIALS_CHECK_SECONDS:
-            found = await self._access.credentials()
-            if found != self._credentials:
-                self._signers.clear()
-                self._credentials = found
-            self._checked_seconds = now
+        if not self._credentials_are_recent():
+            # One asks for all, and never while they are being renewed: old ones must not replace the new.
+            async with self._credentials_lock:
+                if not self._credentials_are_recent():
+                    await self._check_credentials()
         if self._credentials is None:
             return None
         signer = self._signers.get(region)
         if signer is None:
             signer = self._signers[region] = Signer(self._credentials, region)
         return signer
+
+    def _credentials_are_recent(self) -> bool:
+        return time.monotonic() - self._checked_seconds <= CREDENTIALS_CHECK_SECONDS
+
+    async def _check_credentials(self) -> None:
+        found = await self._access.credentials()
+        if found != self._credentials:
+            self._signers.clear()
+            self._credentials = found
+        self._checked_seconds = time.monotonic()
 
 
 async def _error_of(response: Response, location: S3Location) -> StoreError:

@@ -1,0 +1,729 @@
+"""The data plane against servers that do exactly what a test says, right and wrong."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.certificates import make_certificate
+from tests.support.http_server import Handler, HttpServer, Peer, server_context
+from transfer.model.errors import ConnectError, ProtocolError, SourceChangedError, StalledError, TlsError, WireError
+from transfer.model.receipts import Mover
+from transfer.wire import dial
+from transfer.wire import pool as pool_module
+from transfer.wire.connection import BytesBody, Connection, FileBody, Request
+from transfer.wire.dial import Dialer
+from transfer.wire.flow import Flow
+from transfer.wire.heads import MAX_HEAD_BYTES
+from transfer.wire.origin import Origin, parse_origin
+from transfer.wire.plain import PlainStream
+from transfer.wire.pool import ConnectionPool
+
+KIB = 1024
+MIB = 1024 * KIB
+CONTENT = bytes(range(251)) * (3 * MIB // 251)
+REFUSAL = b"<Error><Code>AccessDenied</Code></Error>"
+STREAMS = ["kernel", "portable", "tls"]
+MOVERS = {
+    "kernel": (Mover.SENDFILE, Mover.SPLICE),
+    "portable": (Mover.BUFFER, Mover.BUFFER),
+    "tls": (Mover.TLS, Mover.TLS),
+}
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    return make_certificate(tmp_path_factory.mktemp("certificates"))
+
+
+class Rig:
+    """A server, the pool that talks to it, and files to move."""
+
+    def __init__(self, kind: str, certificates: tuple[Path, Path, Path], folder: Path) -> None:
+        ca, certificate, key = certificates
+        self._tls = server_context((str(certificate), str(key))) if kind == "tls" else None
+        self.ca_bundle = str(ca)
+        self.sends_by, self.receives_by = MOVERS[kind]
+        self._folder = folder
+        self.flow = Flow()
+
+    @asynccontextmanager
+    async def serving(
+        self, handle: Handler, *, stall_seconds: float = 30.0
+    ) -> AsyncIterator[tuple[HttpServer, ConnectionPool, Origin]]:
+        dialer = Dialer(verify_tls=True, ca_bundle=self.ca_bundle, stall_seconds=stall_seconds)
+        async with HttpServer(handle, tls=self._tls) as server, ConnectionPool(dialer) as pool:
+            yield server, pool, parse_origin(server.url)[0]
+
+    def source(self, content: bytes = CONTENT) -> int:
+        path = self._folder / "source"
+        path.write_bytes(content)
+        return os.open(path, os.O_RDONLY)
+
+    def target(self, flags: int = os.O_RDWR) -> int:
+        (self._folder / "target").touch()
+        return os.open(self._folder / "target", flags)
+
+    def landed(self) -> bytes:
+        return (self._folder / "target").read_bytes()
+
+
+@pytest.fixture(params=STREAMS)
+def rig(
+    request: pytest.FixtureRequest,
+    certificates: tuple[Path, Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Rig:
+    if request.param == "portable":
+        choose_portable(monkeypatch)
+    return Rig(request.param, certificates, tmp_path)
+
+
+@pytest.fixture
+def plain(certificates: tuple[Path, Path, Path], tmp_path: Path) -> Rig:
+    return Rig("kernel", certificates, tmp_path)
+
+
+@pytest.fixture
+def quick_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "WATCHDOG_SECONDS", 0.01)
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[int], int]]:
+    """Remember descriptors and close them in the end."""
+    held: list[int] = []
+
+    def keep(fd: int) -> int:
+        held.append(fd)
+        return fd
+
+    yield keep
+    for fd in held:
+        os.close(fd)
+
+
+def choose_portable(patch: pytest.MonkeyPatch) -> None:
+    """Let the dialer choose what platforms without splice and sendfile get."""
+
+    def portable(_: object, sock: socket.socket) -> PlainStream:
+        return PlainStream(sock, asyncio.get_running_loop())
+
+    patch.setattr(dial._PlatformMovers, "plain_stream", portable)
+
+
+async def ask(
+    pool: ConnectionPool, origin: Origin, method: str = "GET", body: BytesBody | FileBody = b""
+) -> tuple[int, bytes]:
+    async with pool.exchange(origin, Request(method, "/x", body=body), Flow()) as response:
+        return response.status, await response.read()
+
+
+async def echo(peer: Peer) -> None:
+    while True:
+        asked = await peer.request()
+        await peer.answer(asked.body)
+
+
+async def serve_content(peer: Peer) -> None:
+    while True:
+        await peer.request()
+        await peer.answer(CONTENT)
+
+
+async def settle() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_one_connection_serves_request_after_request(rig: Rig) -> None:
+    async with rig.serving(echo) as (server, pool, origin):
+        for number in range(5):
+            body = b"%d" % number * 100
+            assert await ask(pool, origin, "PUT", body) == (200, body)
+        assert await ask(pool, origin, "PUT") == (200, b"")
+        assert server.connections == pool.open_connections == 1
+
+
+async def test_requests_at_the_same_time_have_connections_of_their_own(rig: Rig) -> None:
+    async with rig.serving(echo) as (server, pool, origin):
+        bodies = [b"%d" % number * 50_000 for number in range(4)]
+        answers = await asyncio.gather(*(ask(pool, origin, "PUT", body) for body in bodies))
+        assert answers == [(200, body) for body in bodies]
+        assert server.connections == 4
+
+
+@pytest.mark.parametrize("encode", [bytes, bytearray, memoryview])
+async def test_a_body_from_memory_arrives(rig: Rig, encode: Callable[[bytes], BytesBody]) -> None:
+    async with rig.serving(echo) as (_, pool, origin):
+        assert await ask(pool, origin, "PUT", encode(CONTENT)) == (200, CONTENT)
+
+
+async def test_a_range_of_a_file_arrives(rig: Rig, opened: Callable[[int], int]) -> None:
+    fd = opened(rig.source())
+    async with rig.serving(echo) as (_, pool, origin):
+        moved: list[int] = []
+        request = Request("PUT", "/x", body=FileBody(fd, 1000, 2 * MIB))
+        async with pool.exchange(origin, request, Flow(moved.append)) as response:
+            assert await response.read() == CONTENT[1000 : 1000 + 2 * MIB]
+            assert response.sent_by is rig.sends_by
+        assert sum(moved) == 2 * MIB
+
+
+async def test_a_body_lands_in_a_file_at_its_place(rig: Rig, opened: Callable[[int], int]) -> None:
+    fd = opened(rig.target())
+    os.ftruncate(fd, 10)
+    seen = bytearray()
+    async with rig.serving(serve_content) as (server, pool, origin):
+        for _ in range(2):
+            seen.clear()
+            flow = Flow()
+            async with pool.exchange(origin, Request("GET", "/x"), flow) as response:
+                received = await response.read_into_file(fd, 10, flow, seen.extend)
+            assert received.mover is rig.receives_by
+            assert rig.landed() == bytes(10) + CONTENT
+            assert flow.moved_bytes == len(CONTENT)
+            assert bytes(seen) == (CONTENT if received.tapped else b"")
+        assert server.connections == 1
+
+
+async def test_an_empty_body_lands_too(rig: Rig, opened: Callable[[int], int]) -> None:
+    fd = opened(rig.target())
+    async with rig.serving(echo) as (_, pool, origin):
+        async with pool.exchange(origin, Request("GET", "/x"), rig.flow) as response:
+            await response.read_into_file(fd, 0, rig.flow, None)
+        assert rig.landed() == b""
+
+
+async def test_chunks_with_extensions_and_trailers_are_joined(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhel")
+            await settle()
+            await peer.send(b"lo\r\n10000\r\n" + b"x" * 0x10000 + b"\r")
+            await settle()
+            await peer.send(b"\n0\r\nX-Trailer: 1\r\n\r\n")
+
+    async with rig.serving(handle) as (server, pool, origin):
+        for _ in range(2):
+            assert await ask(pool, origin) == (200, b"hello" + b"x" * 0x10000)
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("tail", [b"5\r\nhelloXX0\r\n\r\n", b"zz\r\n", b"-1\r\n", b"5" * 5000, b"5\r\nhel"])
+async def test_broken_chunks_are_an_error(plain: Rig, tail: bytes) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + tail)
+
+    async with plain.serving(handle) as (_, pool, origin):
+        with pytest.raises(WireError) as failure:
+            await ask(pool, origin)
+        assert failure.value.subject == str(origin)
+        assert pool.open_connections == 0
+
+
+async def test_a_body_may_end_with_the_connection(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nall that ")
+        await settle()
+        await peer.send(b"there is")
+
+    async with rig.serving(handle) as (server, pool, origin):
+        assert await ask(pool, origin) == (200, b"all that there is")
+        assert await ask(pool, origin) == (200, b"all that there is")
+        assert server.connections == 2
+
+
+async def test_a_body_of_unknown_length_never_lands_in_a_file(plain: Rig, opened: Callable[[int], int]) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nwho knows")
+
+    fd = opened(plain.target())
+    async with plain.serving(handle) as (_, pool, origin):
+        with pytest.raises(ProtocolError):
+            async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
+                await response.read_into_file(fd, 0, plain.flow, None)
+        assert plain.landed() == b""
+
+
+@pytest.mark.parametrize("sent", [1, 20 * KIB, 2 * MIB])
+async def test_a_body_that_ends_too_soon_is_an_error(rig: Rig, sent: int, opened: Callable[[int], int]) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CONTENT) + CONTENT[:sent])
+
+    fd = opened(rig.target())
+    async with rig.serving(handle) as (_, pool, origin):
+        with pytest.raises(WireError):
+            async with pool.exchange(origin, Request("GET", "/x"), rig.flow) as response:
+                await response.read_into_file(fd, 0, rig.flow, None)
+        with pytest.raises(WireError):
+            await ask(pool, origin)
+        assert pool.open_connections == 0
+
+
+async def test_interim_answers_are_skipped(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        while True:
+            asked = await peer.request()
+            await peer.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+            await peer.answer(asked.body)
+
+    async with rig.serving(handle) as (server, pool, origin):
+        assert await ask(pool, origin, "PUT", b"a") == (200, b"a")
+        assert await ask(pool, origin, "PUT", b"b") == (200, b"b")
+        assert server.connections == 1
+
+
+async def test_the_answer_to_head_has_no_body_whatever_its_length(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        while (await peer.request()).head.method == "HEAD":
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n")
+        await peer.answer(b"next")
+
+    async with rig.serving(handle) as (server, pool, origin):
+        async with pool.exchange(origin, Request("HEAD", "/x"), Flow()) as response:
+            assert response.headers["content-length"] == "12345"
+            assert await response.read() == b""
+        assert await ask(pool, origin) == (200, b"next")
+        assert server.connections == 1
+
+
+async def test_a_head_may_be_split_anywhere(plain: Rig) -> None:
+    answer = b'HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nETag: "a"\r\n\r\nhello'
+
+    async def handle(peer: Peer) -> None:
+        for cut in range(1, len(answer)):
+            await peer.request()
+            await peer.send(answer[:cut])
+            await settle()
+            await peer.send(answer[cut:])
+
+    async with plain.serving(handle) as (server, pool, origin):
+        for _ in range(1, len(answer)):
+            assert await ask(pool, origin) == (206, b"hello")
+        assert server.connections == 1
+
+
+async def test_a_head_may_come_byte_by_byte(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":
+            await peer.send(bytes([byte]))
+            await settle()
+
+    async with rig.serving(handle) as (_, pool, origin):
+        assert await ask(pool, origin) == (200, b"hi")
+
+
+@pytest.mark.parametrize("name", [b"X-Long: ", b""])
+async def test_an_endless_head_is_refused(plain: Rig, name: bytes) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n" + name)
+        while True:
+            await peer.send(b"x" * MAX_HEAD_BYTES)
+
+    async with plain.serving(handle) as (_, pool, origin):
+        with pytest.raises(ProtocolError, match="too long"):
+            await ask(pool, origin)
+
+
+async def test_what_is_no_http_says_so(plain: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.send(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+        await peer.wait_for_end()
+
+    async with plain.serving(handle) as (_, pool, origin):
+        with pytest.raises(ProtocolError) as failure:
+            await ask(pool, origin)
+        assert failure.value.remedy
+
+
+async def test_bytes_after_an_answer_cost_the_connection(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+        )
+        await peer.wait_for_end()
+
+    async with rig.serving(handle) as (server, pool, origin):
+        assert await ask(pool, origin) == (200, b"hi")
+        assert await ask(pool, origin) == (200, b"hi")
+        assert server.connections == 2
+
+
+async def test_a_body_left_unread_costs_the_connection(rig: Rig) -> None:
+    async with rig.serving(serve_content) as (server, pool, origin):
+        async with pool.exchange(origin, Request("GET", "/x"), rig.flow):
+            pass
+        assert pool.open_connections == 0
+        assert await ask(pool, origin) == (200, CONTENT)
+        assert server.connections == 2
+
+
+async def test_a_server_that_says_close_is_believed(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"bye", b"Connection: close")
+        await peer.wait_for_end()
+
+    async with rig.serving(handle) as (server, pool, origin):
+        assert await ask(pool, origin) == await ask(pool, origin) == (200, b"bye")
+        assert server.connections == 2
+
+
+async def test_an_idle_connection_that_was_closed_is_replaced_unnoticed(rig: Rig) -> None:
+    closed = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"once")
+        peer.writer.transport.abort()
+        await peer.writer.wait_closed()
+        closed.set()
+
+    async with rig.serving(handle) as (server, pool, origin):
+        for number in range(3):
+            assert await ask(pool, origin) == (200, b"once")
+            await closed.wait()
+            closed.clear()
+            assert server.connections == number + 1
+
+
+async def test_a_reused_connection_closed_under_a_request_is_told_as_such(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"first")
+        await peer.request()
+
+    async with rig.serving(handle) as (_, pool, origin):
+        await ask(pool, origin)
+        with pytest.raises(WireError) as failure:
+            await ask(pool, origin)
+        assert (failure.value.reused, failure.value.answered) == (True, False)
+
+
+async def test_a_fresh_connection_closed_under_a_request_is_told_as_such(rig: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+
+    async with rig.serving(handle) as (_, pool, origin):
+        with pytest.raises(WireError) as failure:
+            await ask(pool, origin)
+        assert (failure.value.reused, failure.value.answered) == (False, False)
+
+
+@pytest.mark.parametrize("drains", [False, True], ids=["closes", "drains"])
+@pytest.mark.parametrize("source", ["file", "memory"])
+async def test_an_answer_before_the_body_was_read_is_not_lost(
+    rig: Rig, source: str, drains: bool, opened: Callable[[int], int]
+) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.head()
+        await peer.answer(REFUSAL, b"Connection: close", status=b"403 Forbidden")
+        if drains:
+            await peer.wait_for_end()
+
+    content = CONTENT * 4
+    body = FileBody(opened(rig.source(content)), 0, len(content)) if source == "file" else content
+    async with rig.serving(handle) as (server, pool, origin):
+        assert await ask(pool, origin, "PUT", body) == (403, REFUSAL)
+        assert pool.open_connections == 0
+        assert await ask(pool, origin, "PUT", body) == (403, REFUSAL)
+        assert server.connections == 2
+
+
+async def test_a_connection_answered_early_is_never_used_again(rig: Rig, opened: Callable[[int], int]) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.head()
+        await peer.answer(REFUSAL, status=b"503 Slow Down")
+        await peer.wait_for_end()
+
+    body = FileBody(opened(rig.source(CONTENT * 4)), 0, len(CONTENT) * 4)
+    async with rig.serving(handle) as (_, pool, origin):
+        assert await ask(pool, origin, "PUT", body) == (503, REFUSAL)
+        assert pool.open_connections == 0
+
+
+async def test_a_file_that_becomes_shorter_while_it_is_sent_is_told(rig: Rig, opened: Callable[[int], int]) -> None:
+    content = CONTENT * 8
+    fd = opened(rig.source(content))
+
+    def shrink(_: int) -> None:
+        os.truncate(f"/proc/self/fd/{fd}", 1000)
+
+    async def handle(peer: Peer) -> None:
+        await peer.head()
+        await peer.wait_for_end()
+
+    async with rig.serving(handle) as (_, pool, origin):
+        with pytest.raises(SourceChangedError):
+            async with pool.exchange(origin, Request("PUT", "/x", body=FileBody(fd, 0, len(content))), Flow(shrink)):
+                pass
+        assert pool.open_connections == 0
+
+
+@pytest.mark.usefixtures("quick_watchdog")
+@pytest.mark.parametrize(
+    "sent", [b"", b"HTTP/1.1 200 OK\r\nConte", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"]
+)
+async def test_silence_in_an_answer_is_a_stall(rig: Rig, sent: bytes) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(sent)
+        await peer.wait_for_end()
+
+    async with rig.serving(handle, stall_seconds=0.1) as (_, pool, origin):
+        with pytest.raises(StalledError):
+            await ask(pool, origin)
+        assert pool.open_connections == 0
+
+
+@pytest.mark.usefixtures("quick_watchdog")
+async def test_a_body_that_stops_on_its_way_into_a_file_is_a_stall(rig: Rig, opened: Callable[[int], int]) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CONTENT) + CONTENT[:MIB])
+        await peer.wait_for_end()
+
+    fd = opened(rig.target())
+    async with rig.serving(handle, stall_seconds=0.1) as (_, pool, origin):
+        with pytest.raises(StalledError):
+            async with pool.exchange(origin, Request("GET", "/x"), rig.flow) as response:
+                await response.read_into_file(fd, 0, rig.flow, None)
+
+
+@pytest.mark.usefixtures("quick_watchdog")
+@pytest.mark.parametrize("source", ["file", "memory"])
+async def test_a_server_that_stops_reading_is_a_stall(rig: Rig, source: str, opened: Callable[[int], int]) -> None:
+    never = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        await peer.head()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport too
+        await never.wait()
+
+    content = CONTENT * 8
+    body = FileBody(opened(rig.source(content)), 0, len(content)) if source == "file" else content
+    async with rig.serving(handle, stall_seconds=0.1) as (_, pool, origin):
+        with pytest.raises(StalledError):
+            await ask(pool, origin, "PUT", body)
+
+
+async def test_a_patient_request_never_stalls(plain: Rig) -> None:
+    asked = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            asked.set()
+            await go_on.wait()
+            await peer.answer(b"at last")
+
+    async with plain.serving(handle) as (_, _pool, origin):
+        dialer = Dialer(verify_tls=True, ca_bundle=None, stall_seconds=5.0)
+        connection = await dialer.dial(origin)
+        later = asyncio.get_running_loop().time() + 1e6
+
+        async def read(stall_seconds: float | None) -> bytes:
+            response = await connection.exchange(Request("POST", "/x", stall_seconds=stall_seconds), Flow())
+            return await response.read()
+
+        reading = asyncio.create_task(read(float("inf")))
+        await asked.wait()
+        connection.stream.fail_if_stalled(later)
+        go_on.set()
+        assert await reading == b"at last"
+        asked.clear()
+        go_on.clear()
+        reading = asyncio.create_task(read(None))
+        await asked.wait()
+        connection.stream.fail_if_stalled(later)
+        with pytest.raises(StalledError):
+            await reading
+        dialer.close()
+
+
+async def test_cancelling_an_exchange_closes_its_connection(rig: Rig) -> None:
+    asked = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        asked.set()
+        await peer.wait_for_end()
+
+    async with rig.serving(handle) as (_, pool, origin):
+        task = asyncio.create_task(ask(pool, origin))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pool.open_connections == 0
+
+
+async def test_a_disk_that_fails_leaves_nothing_in_the_pipe_for_the_next(
+    plain: Rig, opened: Callable[[int], int]
+) -> None:
+    readonly = opened(plain.target(os.O_RDONLY))
+    writable = opened(plain.target())
+    head_was_read = asyncio.Event()
+    bodies = [b"A" * MIB, CONTENT]
+
+    async def handle(peer: Peer) -> None:
+        body = bodies.pop(0)
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        # Bytes that arrive with the head take another way than through the pipe.
+        await head_was_read.wait()
+        head_was_read.clear()
+        await peer.send(body)
+        await peer.wait_for_end()
+
+    async with plain.serving(handle) as (_, pool, origin):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
+                head_was_read.set()
+                await response.read_into_file(readonly, 0, plain.flow, None)
+        async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
+            head_was_read.set()
+            await response.read_into_file(writable, 0, plain.flow, None)
+        assert plain.landed() == CONTENT
+
+
+async def test_a_full_disk_is_the_systems_own_error(plain: Rig, opened: Callable[[int], int]) -> None:
+    full = opened(os.open("/dev/full", os.O_WRONLY))
+    async with plain.serving(serve_content) as (_, pool, origin):
+        with pytest.raises(OSError, match="No space left"):
+            async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
+                await response.read_into_file(full, 0, plain.flow, None)
+        assert await ask(pool, origin) == (200, CONTENT)
+
+
+def resolve_to(patch: pytest.MonkeyPatch, *ports: int) -> list[str]:
+    """Let every name stand for these ports of 127.0.0.1; returns the names asked for."""
+    asked: list[str] = []
+
+    def resolve(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*kind, ("127.0.0.1", port)) for port in ports]
+
+    patch.setattr(socket, "getaddrinfo", resolve)
+    return asked
+
+
+def dead_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port: int = held.getsockname()[1]
+        return port
+
+
+async def test_an_address_that_refuses_is_passed_over(plain: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with plain.serving(echo) as (server, pool, _):
+        asked = resolve_to(monkeypatch, dead_port(), server.port)
+        origin = Origin("http", "store.example", 9000)
+        for _ in range(3):
+            answers = await asyncio.gather(*(ask(pool, origin, "PUT", b"x") for _ in range(3)))
+            assert answers == [(200, b"x")] * 3
+        assert set(asked) == {"store.example"}
+
+
+async def test_all_addresses_are_used_in_turn(plain: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with plain.serving(echo) as (first, pool, origin), plain.serving(echo) as (second, _, _):
+        resolve_to(monkeypatch, first.port, second.port)
+        await asyncio.gather(*(ask(pool, origin, "PUT", b"x") for _ in range(6)))
+        assert (first.connections, second.connections) == (3, 3)
+
+
+async def test_no_address_at_all_is_told_with_a_remedy(plain: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with plain.serving(echo) as (server, pool, _):
+        resolve_to(monkeypatch, dead_port(), dead_port())
+        with pytest.raises(ConnectError) as failure:
+            await ask(pool, Origin("http", "store.example", 9000))
+        assert failure.value.subject == "http://store.example:9000"
+        assert failure.value.remedy
+        assert server.connections == 0
+
+
+async def test_a_name_that_does_not_exist_is_told(plain: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async with plain.serving(echo) as (_, pool, _):
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        with pytest.raises(ConnectError, match=r"the name store\.example cannot be resolved"):
+            await ask(pool, Origin("http", "store.example", 9000))
+
+
+@asynccontextmanager
+async def dialled(url: str, *, verify_tls: bool = True, ca_bundle: str | None = None) -> AsyncIterator[Connection]:
+    dialer = Dialer(verify_tls=verify_tls, ca_bundle=ca_bundle, stall_seconds=5.0)
+    try:
+        connection = await dialer.dial(parse_origin(url)[0])
+        try:
+            yield connection
+        finally:
+            connection.close()
+    finally:
+        dialer.close()
+
+
+async def fetch(connection: Connection) -> bytes:
+    response = await connection.exchange(Request("PUT", "/x", body=b"hello"), Flow())
+    return await response.read()
+
+
+def encrypted(certificates: tuple[Path, Path, Path]) -> HttpServer:
+    return HttpServer(echo, tls=server_context((str(certificates[1]), str(certificates[2]))))
+
+
+async def test_a_certificate_of_a_named_authority_is_trusted(certificates: tuple[Path, Path, Path]) -> None:
+    async with encrypted(certificates) as server, dialled(server.url, ca_bundle=str(certificates[0])) as connection:
+        assert await fetch(connection) == b"hello"
+
+
+async def test_a_certificate_of_an_unknown_authority_is_refused(certificates: tuple[Path, Path, Path]) -> None:
+    async with encrypted(certificates) as server:
+        with pytest.raises(TlsError) as failure:
+            async with dialled(server.url):
+                pass
+    assert "--ca-bundle" in (failure.value.remedy or "")
+    assert failure.value.subject == server.url
+
+
+async def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
+    foreign = make_certificate(tmp_path, ["store.example"])
+    async with encrypted(foreign) as server:
+        with pytest.raises(TlsError):
+            async with dialled(server.url, ca_bundle=str(foreign[0])):
+                pass
+
+
+async def test_any_certificate_is_taken_when_the_user_says_so(tmp_path: Path) -> None:
+    foreign = make_certificate(tmp_path, ["store.example"])
+    async with encrypted(foreign) as server, dialled(server.url, verify_tls=False) as connection:
+        assert await fetch(connection) == b"hello"
+
+
+async def test_plain_http_where_tls_was_expected_is_told(certificates: tuple[Path, Path, Path]) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await peer.wait_for_end()
+
+    async with HttpServer(handle) as server:
+        with pytest.raises(ConnectError) as failure:
+            async with dialled(server.url.replace("http:", "https:"), ca_bundle=str(certificates[0])):
+                pass
+    assert "https" in (failure.value.remedy or "")
