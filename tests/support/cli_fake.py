@@ -62,7 +62,7 @@ class ScriptedTransfer:
     async def __aexit__(self, *_: object) -> None:
         self.script.cleanup_began.set()
         if self.script.cleanup_may_end is not None:
-            while not self.script.cleanup_may_end.is_set():  # noqa: ASYNC110 - another thread sets it
+            while not self.script.cleanup_may_end.is_set():
                 await asyncio.sleep(0)
             # What arrived before the permission is handled by the loop's next turns.
             for _turn in range(10):

@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from transfer.engine.spread import each, first_of, spread
+from transfer.engine.spread import each, plain_task_group, spread
 
 
 async def settle() -> None:
@@ -138,7 +138,15 @@ async def test_cancelling_cancels_the_work() -> None:
     assert cancelled.is_set()
 
 
-def test_the_first_of_nested_groups() -> None:
-    inner = ValueError("inner")
-    group = BaseExceptionGroup("a", [BaseExceptionGroup("b", [inner, KeyError()]), OSError()])
-    assert first_of(group) is inner
+async def test_a_task_group_lets_its_first_failure_out_as_it_is() -> None:
+    cause = OSError("cause")
+
+    async def fail() -> None:
+        async with plain_task_group():
+            raise ValueError("inner") from cause
+
+    with pytest.raises(ValueError, match="inner") as caught:
+        async with plain_task_group() as tasks:
+            tasks.start_soon(fail)
+            await asyncio.get_running_loop().create_future()
+    assert caught.value.__cause__ is cause

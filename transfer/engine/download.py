@@ -15,6 +15,7 @@ from typing import Final
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.items import DownloadItem, FolderItem
+from transfer.engine.reasons import SMALL_DOWNLOAD, mover_reason
 from transfer.engine.spread import each, spread
 from transfer.engine.verifying import (
     DownloadPlan,
@@ -49,7 +50,6 @@ SMALL_RANGE_BYTES: Final = 256 * 1024
 WHOLE_ATTEMPTS: Final = 3
 """How often an object that comes in one GET is fetched when its checksum is wrong: a bit that flips three times in a
 row is not the network's."""
-SMALL_REASON: Final = "the body arrived together with its head"
 
 
 async def download_object(context: Context, item: DownloadItem) -> Receipt:
@@ -86,7 +86,9 @@ async def download_object(context: Context, item: DownloadItem) -> Receipt:
         seconds=time.monotonic() - started_seconds,
         retries=tally.retries,
         mover=download.mover if size else Mover.NONE,
-        mover_reason=SMALL_REASON if size and download.mover is Mover.BUFFER else None,
+        mover_reason=mover_reason(download.mover, SMALL_DOWNLOAD if download.came_with_head else None)
+        if size
+        else None,
     )
 
 
@@ -125,7 +127,8 @@ class _Download:
         self._listed = item.listed
         self._info: ObjectInfo | None = None
         self._tally = tally
-        self.mover = Mover.BUFFER
+        self.mover = Mover.NONE
+        self.came_with_head = True
 
     async def identify(self) -> tuple[int, str]:
         """Size and ETag of the version that is meant: from the listing, else from the store."""
@@ -231,8 +234,9 @@ class _Download:
         digest = new_digest(algorithm)
         with _naming(landing.path):
             received = await response.read_into_file(landing.fd, wanted.offset, flow, digest.update)
-        if received.mover is not Mover.BUFFER:
+        if self.mover is Mover.NONE or not received.with_head:
             self.mover = received.mover
+        self.came_with_head = self.came_with_head and received.with_head
         return digest.value() if received.tapped else None
 
     async def _digest(self, landing: DurableFile, wanted: ByteRange, algorithm: ChecksumAlgorithm) -> RangeDigest:

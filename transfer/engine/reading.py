@@ -16,6 +16,7 @@ import anyio
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.reasons import STREAM, mover_reason
 from transfer.engine.spread import plain_task_group
 from transfer.engine.verifying import (
     DownloadPlan,
@@ -38,7 +39,6 @@ from transfer.wire.flow import Flow
 AHEAD_BYTES: Final = 64 * 1024 * 1024
 """How far fetching may be ahead of writing: eight ranges of the usual size keep a fast store busy."""
 STREAM_NAME: Final = "-"
-STREAM_REASON: Final = "a stream takes bytes in order, from memory"
 
 Write = Callable[[memoryview], object]
 
@@ -84,7 +84,7 @@ async def read_object(context: Context, location: S3Location, write: Write) -> R
         seconds=time.monotonic() - started_seconds,
         retries=tally.retries,
         mover=Mover.BUFFER if info.size else Mover.NONE,
-        mover_reason=STREAM_REASON if info.size else None,
+        mover_reason=mover_reason(Mover.BUFFER, STREAM) if info.size else None,
     )
 
 

@@ -14,8 +14,9 @@ from typing import BinaryIO, Final
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.multipart import multipart_upload
+from transfer.engine.reasons import STREAM, mover_reason
 from transfer.engine.spread import spread
-from transfer.engine.uploading import Proof, body_headers, prove, sent_part, upload_algorithm
+from transfer.engine.uploading import Proof, body_headers, prove, sent_part, upload_with_fallback
 from transfer.integrity.digests import encode_value, new_digest
 from transfer.integrity.proof import SentPart
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
@@ -31,7 +32,6 @@ from transfer.wire.flow import Flow
 
 BUFFER_BUDGET_BYTES: Final = 64 * 1024 * 1024
 """Parts held at once: eight of the first size keep a local store busy, and the process stays below 120 MB."""
-STREAM_REASON: Final = "a stream has no file to send from"
 STREAM_NAME: Final = "-"
 
 
@@ -69,7 +69,7 @@ async def upload_stream(context: Context, stream: BinaryIO, location: S3Location
         seconds=time.monotonic() - started_seconds,
         retries=tally.retries,
         mover=upload.mover if upload.size else Mover.NONE,
-        mover_reason=STREAM_REASON if upload.size else None,
+        mover_reason=mover_reason(upload.mover, STREAM) if upload.size else None,
     )
 
 
@@ -79,15 +79,20 @@ class _StreamUpload:
         self._stream = stream
         self._location = location
         self._tally = tally
-        self._algorithm = upload_algorithm(context)
+        self._algorithm = ChecksumAlgorithm.NONE
         self._headers = property_headers(context.options.properties, guess_content_type(location.key), None)
         self._first = _Piece(1, bytearray())
+        self._begun = False
         self.size = 0
         self.mover = Mover.NONE
 
     async def run(self) -> Proof:
         """Send the stream: in one PUT when it ends within the first part."""
         self._first = await self._read_piece(1)
+        return await upload_with_fallback(self._context, self._upload, lambda: not self._begun)
+
+    async def _upload(self, algorithm: ChecksumAlgorithm) -> Proof:
+        self._algorithm = algorithm
         if len(self._first.content) < self._part_size_bytes(1):
             return await self._put()
         return await multipart_upload(
@@ -129,6 +134,7 @@ class _StreamUpload:
 
     async def _pieces(self) -> AsyncIterator[_Piece]:
         """The stream in parts; all but the last are full."""
+        self._begun = True
         piece = self._first
         self._first = _Piece(1, bytearray())
         while piece.content:

@@ -16,22 +16,21 @@ from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.items import UploadItem
 from transfer.engine.multipart import multipart_upload
+from transfer.engine.reasons import SMALL_UPLOAD, mover_reason
 from transfer.engine.spread import each, spread
 from transfer.engine.uploading import (
     MULTIPART_THRESHOLD_BYTES,
     Proof,
     body_headers,
-    is_checksum_refusal,
     prove,
     sent_part,
-    upload_algorithm,
+    upload_with_fallback,
 )
 from transfer.integrity.digests import encode_value, new_digest
 from transfer.integrity.files import digest_file_range
 from transfer.integrity.proof import SentPart
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
-from transfer.model.errors import LocalFileError, SourceChangedError, StoreError
-from transfer.model.events import Warned
+from transfer.model.errors import LocalFileError, SourceChangedError
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
 from transfer.plan.content_types import guess_content_type
@@ -47,7 +46,6 @@ from transfer.wire.flow import Flow
 IN_MEMORY_BYTES: Final = 256 * 1024
 """Up to this size a file is read once and sent from memory: one thread hop and one system call fewer than reading it
 for its checksum and sending it from the page cache."""
-IN_MEMORY_REASON: Final = "small bodies are read once and sent from memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ async def upload_file(context: Context, item: UploadItem) -> Receipt:
             seconds=time.monotonic() - started_seconds,
             retries=tally.retries,
             mover=upload.mover if source.size else Mover.NONE,
-            mover_reason=IN_MEMORY_REASON if opened.content else None,
+            mover_reason=mover_reason(upload.mover, SMALL_UPLOAD if opened.content else None) if source.size else None,
         )
 
 
@@ -98,7 +96,7 @@ class _FileUpload:
         self._source = opened.source
         self._content = opened.content
         self._tally = tally
-        self._algorithm = upload_algorithm(context)
+        self._algorithm = ChecksumAlgorithm.NONE
         self._part_size_bytes = choose_part_size_bytes(opened.source.size, context.options.part_size_bytes)
         self._headers = property_headers(
             context.options.properties, guess_content_type(item.path), opened.source.mtime_ns
@@ -106,22 +104,11 @@ class _FileUpload:
         self.mover = Mover.NONE
 
     async def run(self) -> Proof:
-        """Upload; a store that refuses the checksum headers is asked once more with the old one."""
-        try:
-            return await self._upload()
-        except StoreError as error:
-            if not is_checksum_refusal(self._context, self._algorithm, error):
-                raise
-            self._algorithm = ChecksumAlgorithm.MD5
-            proof = await self._upload()
-            if self._context.takes_checksums:
-                self._context.takes_checksums = False
-                self._context.on_event(
-                    Warned(f"the store refuses checksum headers ({error.code}): MD5 is used instead")
-                )
-            return proof
+        """Send the file: in one PUT when it is small."""
+        return await upload_with_fallback(self._context, self._upload, lambda: True)
 
-    async def _upload(self) -> Proof:
+    async def _upload(self, algorithm: ChecksumAlgorithm) -> Proof:
+        self._algorithm = algorithm
         if is_multipart(self._source.size, self._part_size_bytes, MULTIPART_THRESHOLD_BYTES):
             return await multipart_upload(
                 self._context, self._location, self._algorithm, self._headers, self._send_parts, self._tally

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from transfer.integrity.digests import encode_value
 from transfer.integrity.proof import SentPart, prove_upload
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, VerifiedBy
 from transfer.model.errors import ChecksumMismatchError, StoreError
+from transfer.model.events import Warned
 from transfer.model.locations import S3Location
 from transfer.stores.s3.objects import Written, head_object
 
@@ -31,13 +32,6 @@ class Proof:
     verified_by: VerifiedBy
     etag: str
     version_id: str | None
-
-
-def upload_algorithm(context: Context) -> ChecksumAlgorithm:
-    """The checksum uploads carry now: the user's, else CRC64NVME, else MD5 where the store takes no new headers."""
-    if context.options.checksum is not None:
-        return context.options.checksum
-    return ChecksumAlgorithm.CRC64NVME if context.takes_checksums else ChecksumAlgorithm.MD5
 
 
 def body_headers(algorithm: ChecksumAlgorithm, value: bytes) -> dict[str, str]:
@@ -70,14 +64,34 @@ def completion_headers(whole: Checksum | None, size: int) -> dict[str, str]:
     return headers
 
 
-def is_checksum_refusal(context: Context, algorithm: ChecksumAlgorithm, error: StoreError) -> bool:
-    """Whether the store may have refused the upload only for its checksum headers, so MD5 is worth a try."""
-    return (
-        algorithm.is_stored
-        and context.options.checksum is None
-        and error.status in (400, 501)
-        and error.code in _REFUSAL_CODES
-    )
+async def upload_with_fallback(
+    context: Context, upload: Callable[[ChecksumAlgorithm], Awaitable[Proof]], can_repeat: Callable[[], bool]
+) -> Proof:
+    """Upload with the checksum the user chose, else with CRC64NVME, else with MD5.
+
+    A store that refuses the newer checksum headers is asked once more with Content-MD5, which all know; that is
+    remembered for the run and told once.
+
+    Args:
+        context: The run.
+        upload: Uploads the object with an algorithm.
+        can_repeat: Whether its bytes are still there to be sent again.
+
+    Raises:
+        TransferError: What `upload` raises.
+    """
+    automatic = ChecksumAlgorithm.CRC64NVME if context.takes_checksums else ChecksumAlgorithm.MD5
+    algorithm = context.options.checksum or automatic
+    try:
+        return await upload(algorithm)
+    except StoreError as error:
+        if not can_repeat() or not _is_checksum_refusal(context, algorithm, error):
+            raise
+        proof = await upload(ChecksumAlgorithm.MD5)
+        if context.takes_checksums:
+            context.takes_checksums = False
+            context.on_event(Warned(f"the store refuses checksum headers ({error.code}): MD5 is used instead"))
+        return proof
 
 
 async def prove(
@@ -126,3 +140,13 @@ def sent_part(algorithm: ChecksumAlgorithm, number: int, length: int, value: byt
     if algorithm is ChecksumAlgorithm.MD5:
         echoed = written.etag.strip('"').lower() == value.hex()
     return SentPart(number, length, value, written.etag, echoed)
+
+
+def _is_checksum_refusal(context: Context, algorithm: ChecksumAlgorithm, error: StoreError) -> bool:
+    """Whether the store may have refused the upload only for its checksum headers, so MD5 is worth a try."""
+    return (
+        algorithm.is_stored
+        and context.options.checksum is None
+        and error.status in (400, 501)
+        and error.code in _REFUSAL_CODES
+    )

@@ -65,10 +65,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """How a body came into its file, and whether the tap saw all of it."""
+    """How a body came into its file.
+
+    Attributes:
+        tapped: Whether the tap saw all of it.
+        with_head: Whether all of it had arrived together with the head.
+    """
 
     mover: Mover
     tapped: bool
+    with_head: bool
 
 
 class ConnectionState(Enum):
@@ -350,14 +356,15 @@ class Response:
                 if tapped and tap is not None:
                     tap(buffered)
                 flow.moved(len(buffered))
-            mover = stream.receives_by if self._left else Mover.BUFFER
+            with_head = not self._left
+            mover = Mover.BUFFER if with_head and stream.receives_by is not Mover.TLS else stream.receives_by
             await stream.receive_into_file(fd, offset + len(buffered), self._left, flow, tap)
         except BaseException:
             self.abandon()
             raise
         self._left = 0
         self._finish()
-        return Received(mover, tapped)
+        return Received(mover, tapped, with_head)
 
     def abandon(self) -> None:
         """Give the rest of the body up; the connection closes unless the body had ended."""

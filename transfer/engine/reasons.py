@@ -1,0 +1,27 @@
+"""Why bytes travelled as they did, when it was not the platform's fastest way. Text for receipts, nothing else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from transfer.model.receipts import Mover
+
+SMALL_UPLOAD: Final = "small bodies are read once and sent from memory"
+SMALL_DOWNLOAD: Final = "the body arrived together with its head"
+STREAM: Final = "a stream is no file the kernel could move bytes to or from"
+TLS: Final = "encryption takes place in this process"
+PORTABLE: Final = "this system offers no way to move bytes inside the kernel"
+
+
+def mover_reason(mover: Mover, why_buffered: str | None) -> str | None:
+    """Say why a mover was used; None for those that need no excuse.
+
+    Args:
+        mover: What was seen.
+        why_buffered: What made this body pass through memory, or None when nothing but the system did.
+    """
+    if mover is Mover.TLS:
+        return TLS
+    if mover is Mover.BUFFER:
+        return why_buffered or PORTABLE
+    return None
