@@ -1,16 +1,19 @@
 """Whatever breaks between the product and the store: the right bytes in the end, or an error and nothing left over."""
 
 import asyncio
+import io
 import json
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests.fault.conftest import MIB, Bench, Run
+from tests.fault.conftest import MIB, Bench, Run, content_of
 from tests.support.fault_exchange import SeenRequest
 from tests.support.faults import (
     AnswerTime,
@@ -506,6 +509,20 @@ async def test_a_store_that_refuses_checksum_headers_gets_md5(bench: Bench, size
     assert again.verified_by is receipt.verified_by
     assert len(run.warnings) == 1
     assert code in run.warnings[0]
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+async def test_a_stream_falls_back_to_md5_before_its_first_byte_is_gone(
+    bench: Bench, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = content_of(size, "stream")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+    on_put, on_create = refusing_checksums(501, "NotImplemented")
+    async with bench.run(on_put if size == SMALL else on_create) as run:
+        receipt = await run.transfer.copy("-", bench.url())
+    assert bench.stored() == content
+    assert receipt.verified_by is not VerifiedBy.UNVERIFIED
+    assert len(run.warnings) == 1
 
 
 async def test_many_uploads_learn_at_the_same_time_that_checksum_headers_are_refused(bench: Bench) -> None:
