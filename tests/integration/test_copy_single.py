@@ -32,7 +32,7 @@ DOWNLOAD_SIZES = [0, 1, PART, 8 * MIB, 8 * MIB + 1, MULTIPART_SIZE]
 MTIME_NS = 1_700_000_001_123_456_789
 # What the platform's kernel can do without copying; anything else on it is a silent fallback.
 FASTEST_TO_SOCKET = Mover.SENDFILE if sys.platform in ("linux", "darwin") else Mover.BUFFER
-FASTEST_FROM_SOCKET = Mover.SPLICE if sys.platform == "linux" else Mover.BUFFER
+FASTEST_FROM_SOCKET = Mover.RECV
 
 
 @pytest.mark.parametrize("size", UPLOAD_SIZES)

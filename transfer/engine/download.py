@@ -1,8 +1,8 @@
 """An object to a local file: ranges in parallel into a temporary file, proved, then given its name.
 
-Way of a byte: the kernel moves it from the socket into the file at its place; a worker thread then reads the range
-from the page cache for its checksum. The checksums of the ranges combine into that of the object, which is compared
-with what the store keeps. Only then does the file get its name.
+Way of a byte: from the socket into a buffer that stays in the core's cache, where its CRC is computed, and from there
+into the file at its place. The checksums of the ranges combine into that of the object, which is compared with what the
+store keeps. Only then does the file get its name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.items import DownloadItem, FolderItem
-from transfer.engine.reasons import SMALL_DOWNLOAD, mover_reason
+from transfer.engine.reasons import mover_reason
 from transfer.engine.spread import each, spread
 from transfer.engine.verifying import (
     DownloadPlan,
@@ -86,9 +86,7 @@ async def download_object(context: Context, item: DownloadItem) -> Receipt:
         seconds=time.monotonic() - started_seconds,
         retries=tally.retries,
         mover=download.mover if size else Mover.NONE,
-        mover_reason=mover_reason(download.mover, SMALL_DOWNLOAD if download.came_with_head else None)
-        if size
-        else None,
+        mover_reason=mover_reason(download.mover, None) if size else None,
     )
 
 
@@ -128,7 +126,6 @@ class _Download:
         self._info: ObjectInfo | None = None
         self._tally = tally
         self.mover = Mover.NONE
-        self.came_with_head = True
 
     async def identify(self) -> tuple[int, str]:
         """Size and ETag of the version that is meant: from the listing, else from the store."""
@@ -160,7 +157,7 @@ class _Download:
             self._fetched_in_vain(size)
 
     async def _fetch_once(self, landing: DurableFile, whole: ByteRange, etag: str) -> tuple[ObjectInfo, bytes | None]:
-        """Move a whole object into the file: what its answer told, and its digest when memory saw the bytes."""
+        """Move a whole object into the file: what its answer told, and its CRC."""
 
         async def fetch(flow: Flow) -> tuple[ObjectInfo, bytes | None]:
             async with objects.get_object(self._context.store, self._location, etag or None) as response:
@@ -228,16 +225,19 @@ class _Download:
     async def _receive(
         self, response: Response, landing: DurableFile, wanted: ByteRange, algorithm: ChecksumAlgorithm, flow: Flow
     ) -> bytes | None:
-        """Move a body into the file; its raw digest when the bytes passed through memory, else None."""
+        """Move a body into the file.
+
+        Returns:
+            Its raw CRC; None for the hashes, which are so slow that a worker thread computes them from the page cache.
+        """
         if response.length != wanted.length:
             raise ProtocolError(f"the store sent {response.length} bytes where {wanted.length} were asked for")
-        digest = new_digest(algorithm)
+        digest = new_digest(algorithm) if algorithm.is_crc else None
         with _naming(landing.path):
-            received = await response.read_into_file(landing.fd, wanted.offset, flow, digest.update)
-        if self.mover is Mover.NONE or not received.with_head:
-            self.mover = received.mover
-        self.came_with_head = self.came_with_head and received.with_head
-        return digest.value() if received.tapped else None
+            self.mover = await response.read_into_file(
+                landing.fd, wanted.offset, flow, digest.update if digest is not None else None
+            )
+        return digest.value() if digest is not None else None
 
     async def _digest(self, landing: DurableFile, wanted: ByteRange, algorithm: ChecksumAlgorithm) -> RangeDigest:
         """Read a range that has arrived back from the page cache for its checksum."""

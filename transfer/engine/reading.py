@@ -125,10 +125,10 @@ class _Reading:
                 slot.content = bytearray(slot.wanted.length)
                 view = memoryview(slot.content)
                 while view:
-                    await flow.admit(min(len(view), flow.step_bytes))
                     got = await response.read_into(view[: flow.step_bytes])
-                    flow.moved(got)
                     view = view[got:]
+                    flow.moved(got)
+                    await flow.admit(got)
 
         await self._context.attempts.run(self._location, fetch, self._tally)
         slot.arrived.set()

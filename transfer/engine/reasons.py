@@ -7,7 +7,6 @@ from typing import Final
 from transfer.model.receipts import Mover
 
 SMALL_UPLOAD: Final = "small bodies are read once and sent from memory"
-SMALL_DOWNLOAD: Final = "the body arrived together with its head"
 STREAM: Final = "a stream is no file the kernel could move bytes to or from"
 TLS: Final = "encryption takes place in this process"
 PORTABLE: Final = "this system offers no way to move bytes inside the kernel"

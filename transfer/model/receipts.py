@@ -13,9 +13,13 @@ class Mover(StrEnum):
     """What carried the bytes of a body between the socket and the file."""
 
     SENDFILE = "sendfile"
-    SPLICE = "splice"
+    """Up: the kernel moved it from the page cache to the socket."""
+    RECV = "recv"
+    """Down: received into one hot buffer, digested there, written at its place."""
     BUFFER = "buffer"
+    """Through memory of this process, in either direction."""
     TLS = "tls"
+    """Encrypted or decrypted in this process."""
     NONE = "none"
     """No body was moved: the object is empty."""
 

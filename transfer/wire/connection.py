@@ -63,20 +63,6 @@ class Request:
     stall_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """How a body came into its file.
-
-    Attributes:
-        tapped: Whether the tap saw all of it.
-        with_head: Whether all of it had arrived together with the head.
-    """
-
-    mover: Mover
-    tapped: bool
-    with_head: bool
-
-
 class ConnectionState(Enum):
     """What a connection can do next."""
 
@@ -329,14 +315,17 @@ class Response:
                 self._finish()
         return got
 
-    async def read_into_file(self, fd: int, offset: int, flow: Flow, tap: Tap | None) -> Received:
+    async def read_into_file(self, fd: int, offset: int, flow: Flow, tap: Tap | None) -> Mover:
         """Move the whole body into a file at `offset`.
 
         Args:
             fd: Open for writing.
             offset: Where the body's first byte goes.
             flow: Counts and paces.
-            tap: Called with the bytes in order, when they pass through memory anyway.
+            tap: Sees the bytes in order.
+
+        Returns:
+            What carried it.
 
         Raises:
             WireError: The connection broke before the end.
@@ -349,22 +338,19 @@ class Response:
         stream = self.connection.stream
         try:
             buffered = self.connection.take_buffered(self._left)
-            self._left -= len(buffered)
-            tapped = stream.sees_received_bytes or not self._left
             if buffered:
                 write_at(fd, buffered, offset)
-                if tapped and tap is not None:
+                if tap is not None:
                     tap(buffered)
                 flow.moved(len(buffered))
-            with_head = not self._left
-            mover = Mover.BUFFER if with_head and stream.receives_by is not Mover.TLS else stream.receives_by
+                self._left -= len(buffered)
             await stream.receive_into_file(fd, offset + len(buffered), self._left, flow, tap)
         except BaseException:
             self.abandon()
             raise
         self._left = 0
         self._finish()
-        return Received(mover, tapped, with_head)
+        return stream.receives_by
 
     def abandon(self) -> None:
         """Give the rest of the body up; the connection closes unless the body had ended."""

@@ -19,9 +19,9 @@ from transfer.model.errors import ConnectError, WireError
 from transfer.wire.connection import Connection
 from transfer.wire.heads import MAX_HEAD_BYTES, build_request_head, parse_response_head
 from transfer.wire.origin import Origin
-from transfer.wire.plain import PlainStream
+from transfer.wire.plain import PlainStream, SendfileStream
 from transfer.wire.proxy import Proxy, proxy_for
-from transfer.wire.stream import ByteStream
+from transfer.wire.stream import RECEIVE_BUFFER_BYTES, ByteStream
 from transfer.wire.tls import TlsStream, make_tls_context, wrap_socket
 
 CONNECT_SECONDS: Final = 10.0
@@ -42,7 +42,7 @@ class _Resolution:
 
 
 class Dialer:
-    """Opens connections for one run; holds the TLS context, the resolved names and the splice pipe they share."""
+    """Opens connections for one run; holds the TLS context, the resolved names and the buffer they share."""
 
     def __init__(self, *, verify_tls: bool, ca_bundle: str | None, stall_seconds: float) -> None:
         self._verify_tls: Final = verify_tls
@@ -50,7 +50,7 @@ class Dialer:
         self._stall_seconds: Final = stall_seconds
         self._tls_context: ssl.SSLContext | None = None
         self._resolutions: dict[tuple[str, int], _Resolution] = {}
-        self._movers: Final = _PlatformMovers()
+        self._hop: Final = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
 
     async def dial(self, origin: Origin) -> Connection:
         """Open a connection to an origin, through the proxy the environment names for it.
@@ -64,10 +64,9 @@ class Dialer:
         sock = await self._connect(proxy.origin if proxy else origin)
         try:
             if not origin.is_tls:
-                stream = self._movers.plain_stream(sock)
-                return Connection(stream, origin, self._stall_seconds, proxy)
+                return Connection(self._plain_stream(sock), origin, self._stall_seconds, proxy)
             if proxy is not None:
-                await _tunnel(PlainStream(sock, asyncio.get_running_loop()), origin, proxy)
+                await _tunnel(self._plain_stream(sock), origin, proxy)
             return Connection(await self._encrypt(sock, origin), origin, self._stall_seconds)
         except BaseException as error:
             sock.close()
@@ -75,15 +74,16 @@ class Dialer:
                 error.subject = str(origin)
             raise
 
-    def close(self) -> None:
-        """Release what the connections shared; they must be closed before."""
-        self._movers.close()
+    def _plain_stream(self, sock: socket.socket) -> PlainStream:
+        """The fastest plain stream the platform offers."""
+        kind = SendfileStream if sys.platform == "linux" else PlainStream
+        return kind(sock, asyncio.get_running_loop(), self._hop)
 
     async def _encrypt(self, sock: socket.socket, origin: Origin) -> ByteStream:
         if self._tls_context is None:
             self._tls_context = make_tls_context(verify=self._verify_tls, ca_bundle=self._ca_bundle)
         wrapped = wrap_socket(sock, self._tls_context, origin.host)
-        stream = TlsStream(wrapped, asyncio.get_running_loop())
+        stream = TlsStream(wrapped, asyncio.get_running_loop(), self._hop)
         try:
             with anyio.fail_after(CONNECT_SECONDS):
                 await stream.handshake()
@@ -141,29 +141,6 @@ class Dialer:
         if known is None or asyncio.get_running_loop().time() >= known.expires_seconds:
             return None
         return known
-
-
-class _PlatformMovers:
-    """The fastest plain stream the platform offers."""
-
-    def __init__(self) -> None:
-        self._pipe: Any = None
-
-    def plain_stream(self, sock: socket.socket) -> PlainStream:
-        loop = asyncio.get_running_loop()
-        if sys.platform == "linux":
-            from transfer.wire.zero_copy import Pipe, ZeroCopyStream
-
-            if self._pipe is None:
-                self._pipe = Pipe()
-            return ZeroCopyStream(sock, loop, self._pipe)
-        else:  # noqa: RET505 - mypy checks each platform's branch alone
-            return PlainStream(sock, loop)
-
-    def close(self) -> None:
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
 
 
 async def _connect_to(family: int, address: tuple[Any, ...]) -> socket.socket:

@@ -52,7 +52,6 @@ class ConnectionPool:
         self._idle.clear()
         for connection in [*idle, *self._busy]:
             connection.close()
-        self._dialer.close()
 
     @property
     def open_connections(self) -> int:

@@ -1,6 +1,6 @@
-"""TLS on the same non-blocking socket: no memory BIOs, no transports, one reused buffer.
+"""TLS on the same non-blocking socket: no memory BIOs, no transports, reused buffers.
 
-OpenSSL reads one record (16 KiB at most) a call; several are gathered into the buffer before the file is written, so
+OpenSSL reads one record (16 KiB at most) a call; those that have arrived are gathered before the file is written, so
 that system calls stay few. Certificates are verified unless the user says otherwise.
 """
 
@@ -11,12 +11,9 @@ import socket
 import ssl
 from typing import Final, NoReturn
 
-from transfer.model.errors import ConfigurationError, ConnectError, SourceChangedError, TlsError
+from transfer.model.errors import ConfigurationError, ConnectError, TlsError
 from transfer.model.receipts import Mover
-from transfer.system.positional import read_at, write_at
-from transfer.wire.flow import Flow
-from transfer.wire.plain import BUFFER_BYTES, broken_connection, closed_early
-from transfer.wire.stream import ByteStream, PeerAnsweredError, Tap
+from transfer.wire.stream import ByteStream, PeerAnsweredError, broken_connection
 
 
 class TlsStream(ByteStream):
@@ -24,13 +21,12 @@ class TlsStream(ByteStream):
 
     sends_by = Mover.TLS
     receives_by = Mover.TLS
-    sees_received_bytes = True
 
-    def __init__(self, sock: ssl.SSLSocket, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(sock, loop)
+    def __init__(self, sock: ssl.SSLSocket, loop: asyncio.AbstractEventLoop, hop: memoryview) -> None:
+        super().__init__(sock, loop, hop)
         self._tls: Final = sock
-        self._buffer: Final = memoryview(bytearray(BUFFER_BYTES))
         self._early = b""
+        self._wants_write = False
 
     async def handshake(self) -> None:
         """Agree on keys and verify the certificate.
@@ -75,68 +71,34 @@ class TlsStream(ByteStream):
             else:
                 data = data[sent:]
 
-    async def send_file(self, fd: int, offset: int, count: int, flow: Flow) -> None:
-        """See `ByteStream.send_file`."""
-        while count:
-            step = min(count, len(self._buffer), flow.step_bytes)
-            await flow.admit(step)
-            got = read_at(fd, self._buffer[:step], offset)
-            if got == 0:
-                raise SourceChangedError("the file became shorter while it was read")
-            await self.send(self._buffer[:got])
-            offset += got
-            count -= got
-            flow.moved(got)
-
-    async def receive_into(self, view: memoryview) -> int:
-        """See `ByteStream.receive_into`."""
+    def receive_now(self, view: memoryview) -> int | None:
+        """See `ByteStream.receive_now`: gathers the records that have arrived."""
         if self._early:
             taken, self._early = self._early[: len(view)], self._early[len(view) :]
             view[: len(taken)] = taken
             return len(taken)
-        while True:
-            try:
-                return self._tls.recv_into(view)
-            except ssl.SSLWantReadError:
-                await self._wait(readable=True, writable=False)
-            except ssl.SSLWantWriteError:
-                await self._wait(readable=False, writable=True)
-            except ssl.SSLEOFError:
-                return 0
-            except OSError as error:
-                raise broken_connection(error) from error
-
-    async def receive_into_file(self, fd: int, offset: int, count: int, flow: Flow, tap: Tap | None) -> None:
-        """See `ByteStream.receive_into_file`."""
-        while count:
-            step = min(count, len(self._buffer), flow.step_bytes)
-            await flow.admit(step)
-            got = await self._gather(self._buffer[:step])
-            if got == 0:
-                raise closed_early(count)
-            if tap is not None:
-                tap(self._buffer[:got])
-            write_at(fd, self._buffer[:got], offset)
-            offset += got
-            count -= got
-            flow.moved(got)
-
-    async def _gather(self, view: memoryview) -> int:
-        """Receive at least one byte, then whatever further records have already arrived."""
-        got = await self.receive_into(view)
-        if got == 0:
-            return 0
+        got = 0
+        self._wants_write = False
         while got < len(view):
             try:
                 more = self._tls.recv_into(view[got:])
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError):
-                break
+            except ssl.SSLWantReadError:
+                return got or None
+            except ssl.SSLWantWriteError:
+                self._wants_write = True
+                return got or None
+            except ssl.SSLEOFError:
+                return got
             except OSError as error:
                 raise broken_connection(error) from error
             if more == 0:
-                break
+                return got
             got += more
         return got
+
+    async def _wait_to_receive(self) -> None:
+        """Wait until there is something to receive; TLS may have to send for that first."""
+        await self._wait(readable=True, writable=self._wants_write)
 
     async def _wait_to_send(self) -> None:
         """Wait until more can be sent.
