@@ -30,14 +30,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     if words == ["--version"]:
-        sys.stdout.write(f"transfer {__version__}\n")
+        if sys.stdout is not None:
+            sys.stdout.write(f"transfer {__version__}\n")
         return 0
     try:
         from transfer.cli.app import run_command_line
 
         return run_command_line(words)
     except KeyboardInterrupt:
-        sys.stderr.write("transfer: interrupted; nothing had begun\n")
+        if sys.stderr is not None:
+            sys.stderr.write("transfer: interrupted; nothing had begun\n")
         return 130
 
 
@@ -56,7 +58,8 @@ def _leave_blocked_threads(code: int) -> None:
         if thread.is_alive():
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError):
-                    stream.flush()
+                    if stream is not None:
+                        stream.flush()
             os._exit(code)
 
 

@@ -1,8 +1,10 @@
 """The data plane against servers that do exactly what a test says, right and wrong."""
 
 import asyncio
+import errno
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +13,15 @@ import pytest
 
 from tests.support.certificates import make_certificate
 from tests.support.http_server import Handler, HttpServer, Peer, server_context
-from transfer.model.errors import ConnectError, ProtocolError, SourceChangedError, StalledError, TlsError, WireError
+from transfer.model.errors import (
+    ConfigurationError,
+    ConnectError,
+    ProtocolError,
+    SourceChangedError,
+    StalledError,
+    TlsError,
+    WireError,
+)
 from transfer.model.receipts import Mover
 from transfer.wire import dial
 from transfer.wire import pool as pool_module
@@ -132,6 +142,11 @@ async def serve_content(peer: Peer) -> None:
         await peer.answer(CONTENT)
 
 
+def held(pool: ConnectionPool) -> int:
+    """Connections the pool has not let go, idle ones included."""
+    return len(pool._busy) + sum(map(len, pool._idle.values()))
+
+
 async def settle() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
@@ -143,7 +158,7 @@ async def test_one_connection_serves_request_after_request(rig: Rig) -> None:
             body = b"%d" % number * 100
             assert await ask(pool, origin, "PUT", body) == (200, body)
         assert await ask(pool, origin, "PUT") == (200, b"")
-        assert server.connections == pool.open_connections == 1
+        assert server.connections == held(pool) == 1
 
 
 async def test_requests_at_the_same_time_have_connections_of_their_own(rig: Rig) -> None:
@@ -180,7 +195,7 @@ async def test_a_body_lands_in_a_file_at_its_place(rig: Rig, opened: Callable[[i
             seen.clear()
             flow = Flow()
             async with pool.exchange(origin, Request("GET", "/x"), flow) as response:
-                mover = await response.read_into_file(fd, 10, flow, seen.extend)
+                mover = await response.read_into_file(fd, 10, len(CONTENT), flow, seen.extend)
             assert mover is rig.receives_by
             assert rig.landed() == bytes(10) + CONTENT
             assert flow.moved_bytes == len(CONTENT)
@@ -192,7 +207,7 @@ async def test_an_empty_body_lands_too(rig: Rig, opened: Callable[[int], int]) -
     fd = opened(rig.target())
     async with rig.serving(echo) as (_, pool, origin):
         async with pool.exchange(origin, Request("GET", "/x"), rig.flow) as response:
-            await response.read_into_file(fd, 0, rig.flow, None)
+            await response.read_into_file(fd, 0, 0, rig.flow, None)
         assert rig.landed() == b""
 
 
@@ -222,7 +237,7 @@ async def test_broken_chunks_are_an_error(plain: Rig, tail: bytes) -> None:
         with pytest.raises(WireError) as failure:
             await ask(pool, origin)
         assert failure.value.subject == str(origin)
-        assert pool.open_connections == 0
+        assert held(pool) == 0
 
 
 async def test_a_body_may_end_with_the_connection(rig: Rig) -> None:
@@ -238,17 +253,179 @@ async def test_a_body_may_end_with_the_connection(rig: Rig) -> None:
         assert server.connections == 2
 
 
-async def test_a_body_of_unknown_length_never_lands_in_a_file(plain: Rig, opened: Callable[[int], int]) -> None:
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunked(content: bytes, size: int = 100_000) -> bytes:
+    pieces = [content[start : start + size] for start in range(0, len(content), size)]
+    return CHUNKED + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"few", b""], ids=["large", "few", "none"])
+async def test_a_chunked_body_lands_in_a_file(rig: Rig, content: bytes, opened: Callable[[int], int]) -> None:
+    async def handle(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.send(chunked(content))
+
+    fd = opened(rig.target())
+    async with rig.serving(handle) as (server, pool, origin):
+        for _ in range(2):
+            seen = bytearray()
+            flow = Flow()
+            async with pool.exchange(origin, Request("GET", "/x"), flow) as response:
+                mover = await response.read_into_file(fd, 10, len(content), flow, seen.extend)
+            assert mover is rig.receives_by
+            assert rig.landed()[10:] == content == bytes(seen)
+            assert flow.moved_bytes == len(content)
+        assert server.connections == 1
+
+
+async def test_a_body_that_ends_with_the_connection_lands_in_a_file(rig: Rig, opened: Callable[[int], int]) -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nwho knows")
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT)
+
+    fd = opened(rig.target())
+    async with rig.serving(handle) as (_, pool, origin):
+        async with pool.exchange(origin, Request("GET", "/x"), rig.flow) as response:
+            await response.read_into_file(fd, 0, len(CONTENT), rig.flow, None)
+        assert rig.landed() == CONTENT
+        assert held(pool) == 0
+
+
+@pytest.mark.parametrize("size", [4, 6])
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (chunked(b"hello"), ProtocolError),
+        (chunked(b"hello", 1), ProtocolError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", ProtocolError),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", WireError),
+        (CHUNKED + b"5\r\nhel", WireError),
+    ],
+    ids=["chunked", "small chunks", "told", "until closed", "cut off"],
+)
+async def test_a_body_of_another_length_than_expected_is_an_error(
+    plain: Rig, answer: bytes, kind: type[WireError], size: int, opened: Callable[[int], int]
+) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(answer)
 
     fd = opened(plain.target())
     async with plain.serving(handle) as (_, pool, origin):
-        with pytest.raises(ProtocolError):
+        with pytest.raises(kind):
             async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
-                await response.read_into_file(fd, 0, plain.flow, None)
-        assert plain.landed() == b""
+                await response.read_into_file(fd, 0, size, plain.flow, None)
+        assert len(plain.landed()) <= size
+        assert held(pool) == 0
+
+
+class Meter:
+    """A rate limiter that only notes what it is asked for."""
+
+    step_bytes = 50_000
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def admit(self, count: int) -> None:
+        self.asked.append(count)
+
+
+@pytest.mark.parametrize("size", [0, 5, 20 * KIB, len(CONTENT)])
+@pytest.mark.parametrize("coding", ["length", "chunked"])
+async def test_exactly_the_bytes_received_are_paid_for(
+    rig: Rig, size: int, coding: str, opened: Callable[[int], int]
+) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        if coding == "chunked":
+            await peer.send(chunked(CONTENT[:size]))
+        else:
+            await peer.answer(CONTENT[:size])
+        await peer.wait_for_end()
+
+    fd = opened(rig.target())
+    meter = Meter()
+    flow = Flow(None, meter)
+    async with rig.serving(handle) as (_, pool, origin), pool.exchange(origin, Request("GET", "/x"), flow) as response:
+        await response.read_into_file(fd, 0, size, flow, None)
+    assert sum(meter.asked) == size == flow.moved_bytes
+    assert all(0 < count <= Meter.step_bytes for count in meter.asked)
+
+
+@pytest.mark.parametrize("size", [0, 5, 20 * KIB, len(CONTENT)])
+@pytest.mark.parametrize("source", ["file", "memory", "file that the kernel cannot send"])
+async def test_exactly_the_bytes_sent_are_paid_for(
+    rig: Rig, size: int, source: str, opened: Callable[[int], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if source.endswith("cannot send"):
+        refuse_sendfile(monkeypatch, errno.EINVAL)
+    content = CONTENT[:size]
+    body = content if source == "memory" else FileBody(opened(rig.source(content)), 0, size)
+    meter = Meter()
+    flow = Flow(None, meter)
+    request = Request("PUT", "/x", body=body)
+    async with rig.serving(echo) as (_, pool, origin), pool.exchange(origin, request, flow) as response:
+        assert await response.read() == content
+    assert sum(meter.asked) == size == flow.moved_bytes
+    assert all(0 < count <= Meter.step_bytes for count in meter.asked)
+
+
+def refuse_sendfile(patch: pytest.MonkeyPatch, number: int, *, after_calls: int = 0) -> None:
+    """Let sendfile(2) fail, from some call on."""
+    real = os.sendfile
+    calls = 0
+
+    def sendfile(out: int, source: int, offset: int, count: int) -> int:
+        nonlocal calls
+        calls += 1
+        if calls > after_calls:
+            raise OSError(number, os.strerror(number))
+        return real(out, source, offset, min(count, 100_000))
+
+    patch.setattr(os, "sendfile", sendfile)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
+async def test_a_file_the_kernel_cannot_send_goes_through_memory(
+    plain: Rig, number: int, opened: Callable[[int], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fd = opened(plain.source())
+    refuse_sendfile(monkeypatch, number)
+    request = Request("PUT", "/x", body=FileBody(fd, 1000, 2 * MIB))
+    async with plain.serving(echo) as (_, pool, origin), pool.exchange(origin, request, plain.flow) as response:
+        assert await response.read() == CONTENT[1000 : 1000 + 2 * MIB]
+        assert response.sent_by is Mover.BUFFER
+
+
+@pytest.mark.parametrize("after_calls", [0, 1])
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.EBADF])
+async def test_a_file_that_cannot_be_read_is_no_broken_connection(
+    plain: Rig, number: int, after_calls: int, opened: Callable[[int], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fd = opened(plain.source())
+    refuse_sendfile(monkeypatch, number, after_calls=after_calls)
+    async with plain.serving(echo) as (_, pool, origin):
+        with pytest.raises(OSError, match=os.strerror(number)) as failure:
+            await ask(pool, origin, "PUT", FileBody(fd, 0, len(CONTENT)))
+        assert failure.value.errno == number
+        assert held(pool) == 0
+
+
+@pytest.mark.parametrize("after_calls", [0, 1])
+@pytest.mark.parametrize("number", [errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH])
+async def test_a_socket_that_fails_under_a_file_is_a_broken_connection(
+    plain: Rig, number: int, after_calls: int, opened: Callable[[int], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fd = opened(plain.source())
+    refuse_sendfile(monkeypatch, number, after_calls=after_calls)
+    async with plain.serving(echo) as (_, pool, origin):
+        with pytest.raises(WireError, match=os.strerror(number).lower()):
+            await ask(pool, origin, "PUT", FileBody(fd, 0, len(CONTENT)))
+        assert held(pool) == 0
 
 
 @pytest.mark.parametrize("sent", [1, 20 * KIB, 2 * MIB])
@@ -261,10 +438,10 @@ async def test_a_body_that_ends_too_soon_is_an_error(rig: Rig, sent: int, opened
     async with rig.serving(handle) as (_, pool, origin):
         with pytest.raises(WireError):
             async with pool.exchange(origin, Request("GET", "/x"), rig.flow) as response:
-                await response.read_into_file(fd, 0, rig.flow, None)
+                await response.read_into_file(fd, 0, len(CONTENT), rig.flow, None)
         with pytest.raises(WireError):
             await ask(pool, origin)
-        assert pool.open_connections == 0
+        assert held(pool) == 0
 
 
 async def test_interim_answers_are_skipped(rig: Rig) -> None:
@@ -363,7 +540,7 @@ async def test_a_body_left_unread_costs_the_connection(rig: Rig) -> None:
     async with rig.serving(serve_content) as (server, pool, origin):
         async with pool.exchange(origin, Request("GET", "/x"), rig.flow):
             pass
-        assert pool.open_connections == 0
+        assert held(pool) == 0
         assert await ask(pool, origin) == (200, CONTENT)
         assert server.connections == 2
 
@@ -435,9 +612,30 @@ async def test_an_answer_before_the_body_was_read_is_not_lost(
     body = FileBody(opened(rig.source(content)), 0, len(content)) if source == "file" else content
     async with rig.serving(handle) as (server, pool, origin):
         assert await ask(pool, origin, "PUT", body) == (403, REFUSAL)
-        assert pool.open_connections == 0
+        assert held(pool) == 0
         assert await ask(pool, origin, "PUT", body) == (403, REFUSAL)
         assert server.connections == 2
+
+
+@pytest.mark.parametrize("source", ["file", "memory"])
+async def test_a_success_told_before_the_body_was_read_is_none(
+    rig: Rig, source: str, opened: Callable[[int], int]
+) -> None:
+    never = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        await peer.head()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport too
+        await peer.answer(b"", b'ETag: "e"')
+        await never.wait()
+
+    content = CONTENT * 8
+    body = FileBody(opened(rig.source(content)), 0, len(content)) if source == "file" else content
+    async with rig.serving(handle) as (_, pool, origin):
+        with pytest.raises(WireError, match="before it had the whole body") as failure:
+            await ask(pool, origin, "PUT", body)
+        assert (failure.value.answered, failure.value.reused) == (True, False)
+        assert held(pool) == 0
 
 
 async def test_a_connection_answered_early_is_never_used_again(rig: Rig, opened: Callable[[int], int]) -> None:
@@ -449,7 +647,7 @@ async def test_a_connection_answered_early_is_never_used_again(rig: Rig, opened:
     body = FileBody(opened(rig.source(CONTENT * 4)), 0, len(CONTENT) * 4)
     async with rig.serving(handle) as (_, pool, origin):
         assert await ask(pool, origin, "PUT", body) == (503, REFUSAL)
-        assert pool.open_connections == 0
+        assert held(pool) == 0
 
 
 async def test_a_file_that_becomes_shorter_while_it_is_sent_is_told(rig: Rig, opened: Callable[[int], int]) -> None:
@@ -467,7 +665,7 @@ async def test_a_file_that_becomes_shorter_while_it_is_sent_is_told(rig: Rig, op
         with pytest.raises(SourceChangedError):
             async with pool.exchange(origin, Request("PUT", "/x", body=FileBody(fd, 0, len(content))), Flow(shrink)):
                 pass
-        assert pool.open_connections == 0
+        assert held(pool) == 0
 
 
 @pytest.mark.usefixtures("quick_watchdog")
@@ -483,7 +681,7 @@ async def test_silence_in_an_answer_is_a_stall(rig: Rig, sent: bytes) -> None:
     async with rig.serving(handle, stall_seconds=0.1) as (_, pool, origin):
         with pytest.raises(StalledError):
             await ask(pool, origin)
-        assert pool.open_connections == 0
+        assert held(pool) == 0
 
 
 @pytest.mark.usefixtures("quick_watchdog")
@@ -497,7 +695,7 @@ async def test_a_body_that_stops_on_its_way_into_a_file_is_a_stall(rig: Rig, ope
     async with rig.serving(handle, stall_seconds=0.1) as (_, pool, origin):
         with pytest.raises(StalledError):
             async with pool.exchange(origin, Request("GET", "/x"), rig.flow) as response:
-                await response.read_into_file(fd, 0, rig.flow, None)
+                await response.read_into_file(fd, 0, len(CONTENT), rig.flow, None)
 
 
 @pytest.mark.usefixtures("quick_watchdog")
@@ -565,7 +763,7 @@ async def test_cancelling_an_exchange_closes_its_connection(rig: Rig) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert pool.open_connections == 0
+        assert held(pool) == 0
 
 
 async def test_a_disk_that_fails_leaves_nothing_behind_for_the_next_body(
@@ -590,10 +788,10 @@ async def test_a_disk_that_fails_leaves_nothing_behind_for_the_next_body(
         with pytest.raises(OSError, match="Bad file descriptor"):
             async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
                 head_was_read.set()
-                await response.read_into_file(readonly, 0, plain.flow, None)
+                await response.read_into_file(readonly, 0, MIB, plain.flow, None)
         async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
             head_was_read.set()
-            await response.read_into_file(writable, 0, plain.flow, None)
+            await response.read_into_file(writable, 0, len(CONTENT), plain.flow, None)
         assert plain.landed() == CONTENT
 
 
@@ -602,7 +800,7 @@ async def test_a_full_disk_is_the_systems_own_error(plain: Rig, opened: Callable
     async with plain.serving(serve_content) as (_, pool, origin):
         with pytest.raises(OSError, match="No space left"):
             async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
-                await response.read_into_file(full, 0, plain.flow, None)
+                await response.read_into_file(full, 0, len(CONTENT), plain.flow, None)
         assert await ask(pool, origin) == (200, CONTENT)
 
 
@@ -662,6 +860,56 @@ async def test_a_name_that_does_not_exist_is_told(plain: Rig, monkeypatch: pytes
             await ask(pool, Origin("http", "store.example", 9000))
 
 
+@pytest.fixture
+def deaf_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
+    """A resolver that answers only when the test is over; tells the threads that wait for it."""
+    released = threading.Event()
+    waiting: list[threading.Thread] = []
+
+    def resolve(*_: object, **__: object) -> list[object]:
+        waiting.append(threading.current_thread())
+        released.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    yield waiting
+    released.set()
+    for thread in waiting:
+        thread.join()
+
+
+def test_a_resolver_that_never_answers_is_told_and_holds_nobody_up(
+    deaf_resolver: list[threading.Thread], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "CONNECT_SECONDS", 0.05)
+
+    async def dial_many() -> list[object]:
+        dialer = Dialer(verify_tls=True, ca_bundle=None, stall_seconds=5.0)
+        origin = Origin("http", "store.example", 9000)
+        return await asyncio.gather(*(dialer.dial(origin) for _ in range(5)), return_exceptions=True)
+
+    for failure in asyncio.run(dial_many()):
+        assert isinstance(failure, ConnectError)
+        assert "store.example cannot be resolved within" in failure.message
+        assert failure.subject == "http://store.example:9000"
+    assert len(deaf_resolver) == 1
+    assert deaf_resolver[0].is_alive()
+
+
+def test_a_run_can_be_stopped_while_a_name_is_looked_up(deaf_resolver: list[threading.Thread]) -> None:
+    async def stop() -> None:
+        dialer = Dialer(verify_tls=True, ca_bundle=None, stall_seconds=5.0)
+        dialling = asyncio.create_task(dialer.dial(Origin("http", "store.example", 9000)))
+        while not deaf_resolver:
+            await asyncio.sleep(0)
+        dialling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await dialling
+
+    asyncio.run(stop())
+    assert deaf_resolver[0].is_alive()
+
+
 @asynccontextmanager
 async def dialled(url: str, *, verify_tls: bool = True, ca_bundle: str | None = None) -> AsyncIterator[Connection]:
     dialer = Dialer(verify_tls=verify_tls, ca_bundle=ca_bundle, stall_seconds=5.0)
@@ -719,3 +967,28 @@ async def test_plain_http_where_tls_was_expected_is_told(certificates: tuple[Pat
             async with dialled(server.url.replace("http:", "https:"), ca_bundle=str(certificates[0])):
                 pass
     assert "https" in (failure.value.remedy or "")
+
+
+class BlindLoop(asyncio.SelectorEventLoop):
+    """A loop without readiness, as the proactor loop of Windows is."""
+
+    def add_reader(self, *_: object) -> None:
+        raise NotImplementedError
+
+    add_writer = remove_reader = remove_writer = add_reader
+
+
+async def test_a_loop_that_cannot_watch_sockets_is_told_with_a_remedy() -> None:
+    near, far = socket.socketpair()
+    blind = BlindLoop()
+    with near, far:
+        near.setblocking(False)
+        stream = PlainStream(near, blind, memoryview(bytearray(10)))
+        try:
+            with pytest.raises(ConfigurationError, match="BlindLoop") as failure:
+                await stream.receive_into(memoryview(bytearray(1)))
+        finally:
+            super(BlindLoop, blind).remove_reader(blind._ssock)  # type: ignore[attr-defined]  # its own
+            blind.close()
+    assert "SelectorEventLoop" in (failure.value.remedy or "")
+    assert stream.waiting_since is None

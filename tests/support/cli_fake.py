@@ -85,8 +85,10 @@ class ScriptedTransfer:
             yield outcome
         await self._ended()
 
-    async def list_objects(self, url: str, *, recursive: bool = False) -> AsyncIterator[ListedObject | CommonPrefix]:
-        self.script.calls.append(("ls", url, recursive))
+    async def list_objects(
+        self, url: str, *, recursive: bool = False, raw: bool = False
+    ) -> AsyncIterator[ListedObject | CommonPrefix]:
+        self.script.calls.append(("ls", url, recursive, raw))
         for entry in self.script.entries:
             yield entry
 

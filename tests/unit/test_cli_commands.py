@@ -228,7 +228,7 @@ def test_ls_names_are_below_the_folder_and_harmless(engine: Script, capsys: pyte
     assert entry.endswith("       1536 a\\x1b[2J")
     main(["ls", "-rH", "s3://b/p/"])
     assert capsys.readouterr().out.splitlines()[1].endswith("    1.5 KiB p/a\\x1b[2J")
-    assert engine.calls == [("ls", "s3://b/p/", False), ("ls", "s3://b/p/", True)]
+    assert engine.calls == [("ls", "s3://b/p/", False, False), ("ls", "s3://b/p/", True, False)]
 
 
 def test_ls_json_gives_whole_keys(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,7 @@ for _command, _examples in _COMMANDS:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"{PROGRAM} {__version__}\n")
+        typer.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit
 
 

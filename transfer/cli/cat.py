@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -35,11 +34,13 @@ def cat(
     options = connection.options()
 
     async def work() -> ExitCode:
+        from transfer.engine.standard_streams import standard_output
         from transfer.engine.transfer import Transfer
 
+        write = standard_output().write
         async with Transfer(connection=options, on_event=writer.event) as transfer:
             for url in urls:
-                await transfer.cat(url, sys.stdout.buffer.write)
+                await transfer.cat(url, write)
         return ExitCode.DONE
 
     return run(writer, work)

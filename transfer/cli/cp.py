@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transfer.cli.copy_flags import CopyFlags
-from transfer.cli.exit_codes import ExitCode, code_of_tally
+from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.manifest import Manifest
 from transfer.cli.messages import Summary, Unproven
@@ -91,9 +91,9 @@ class _Copy:
         with Manifest(self._flags.manifest) if self._flags.manifest else nullcontext() as manifest:
             try:
                 await self._move(manifest)
-            except BaseException:
+            except BaseException as error:
                 if not self._tally.is_empty:
-                    self._sum_up(began, ExitCode.FAILED)
+                    self._sum_up(began, code_of_end(error))
                 raise
         code = code_of_tally(self._tally, require_verified=self._flags.require_verified)
         self._sum_up(began, code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from enum import IntEnum
 
@@ -31,6 +32,19 @@ MEANINGS: Mapping[ExitCode, str] = {
 def code_of_error(error: TransferError) -> ExitCode:
     """The code of a run that an error ended."""
     return ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FAILED
+
+
+def code_of_end(error: BaseException) -> ExitCode:
+    """The code of a run that went not to its end, by what came out of it.
+
+    A cancellation is a signal's: nothing else cancels a run.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        codes = {code_of_end(inner) for inner in error.exceptions}
+        return min(codes, key=(ExitCode.INTERRUPTED, ExitCode.FAILED, ExitCode.USAGE).index)
+    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return ExitCode.INTERRUPTED
+    return code_of_error(error) if isinstance(error, TransferError) else ExitCode.FAILED
 
 
 def code_of_tally(tally: Tally, *, require_verified: bool = False) -> ExitCode:

@@ -42,6 +42,7 @@ def ls(
         typer.Argument(metavar="[URL]", help="s3://bucket, a prefix or a pattern in it; your buckets if left out."),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All keys below, without folders.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Take *, ? and [ in keys as they are.")] = False,
     human_readable: Annotated[bool, typer.Option("--human-readable", "-H", help="Sizes with units.")] = False,
 ) -> int:
     """List buckets or objects."""
@@ -53,7 +54,9 @@ def ls(
         if location is None:
             await _list_buckets(writer, options)
         else:
-            await _list_objects(writer, options, location, recursive=recursive, human_sizes=human_readable)
+            await _list_objects(
+                writer, options, location, recursive=recursive, raw=raw, human_sizes=human_readable
+            )
         return ExitCode.DONE
 
     return run(writer, work)
@@ -68,16 +71,17 @@ async def _list_buckets(output: Output, options: ConnectionOptions) -> None:
 
 
 async def _list_objects(
-    output: Output, options: ConnectionOptions, location: S3Location, *, recursive: bool, human_sizes: bool
+    output: Output, options: ConnectionOptions, location: S3Location, *, recursive: bool, raw: bool, human_sizes: bool
 ) -> None:
     from transfer.engine.transfer import Transfer
 
     # Like aws s3 ls: names below the listed folder, whole keys when folders are not kept together.
-    hidden = 0 if recursive or has_wildcard(location.key) else location.key.rfind("/") + 1
+    is_pattern = has_wildcard(location.key) and not raw
+    hidden = 0 if recursive or is_pattern else location.key.rfind("/") + 1
     found = False
     async with (
         Transfer(connection=options, on_event=output.event) as transfer,
-        closing(transfer.list_objects(str(location), recursive=recursive)) as entries,
+        closing(transfer.list_objects(str(location), recursive=recursive, raw=raw)) as entries,
     ):
         async for entry in entries:
             found = True

@@ -11,6 +11,7 @@ import os
 import select
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Protocol, TextIO
 
 from transfer.cli import text
@@ -30,7 +31,7 @@ class Output:
     """Writes every message of a run."""
 
     def __init__(self, *, as_json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
-        """Write to the process's standard streams as they are now.
+        """Write to the process's standard streams as they are now; what goes to a closed one is lost.
 
         Args:
             as_json: One JSON object per line instead of text.
@@ -159,8 +160,19 @@ def _has_no_reader(stream: TextIO) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
-def _tolerant(stream: TextIO) -> TextIO:
-    """A character that the terminal's encoding lacks is escaped instead of ending the run."""
+def _tolerant(stream: TextIO | None) -> TextIO:
+    """The stream, or a sink for one that was closed when the process began.
+
+    A character that the terminal's encoding lacks is escaped instead of ending the run.
+    """
+    if stream is None:
+        return _sink()
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     return stream
+
+
+@cache
+def _sink() -> TextIO:
+    """A stream into nothing. Its descriptor stays open to the end: it also keeps its number from other files."""
+    return open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from transfer.cli.exit_codes import ExitCode, code_of_tally
+from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.messages import Summary
 from transfer.cli.run import closing, run
@@ -20,6 +20,7 @@ Examples:
   transfer rm 's3://bucket/logs/2019-*'
   transfer rm -r s3://bucket/tmp/
 
+A key whose only wildcard is [ is taken as it is when it exists; --raw always does.
 Removed objects cannot be brought back unless the bucket keeps versions.
 See first what a pattern means: transfer ls 's3://bucket/logs/2019-*'
 """
@@ -30,7 +31,7 @@ def rm(
     connection: ConnectionFlags,
     output: OutputFlags,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All objects below a prefix.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Take *, ? and [ in keys as they are.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Take *, ? and [ in keys as they are. Unasked: [ in a key that exists.")] = False,
 ) -> int:
     """Remove objects."""
     writer = output.output()
@@ -54,9 +55,9 @@ def rm(
         began = time.monotonic()
         try:
             await remove()
-        except BaseException:
+        except BaseException as error:
             if not tally.is_empty:
-                writer.show(Summary("rm", tally, time.monotonic() - began, ExitCode.FAILED))
+                writer.show(Summary("rm", tally, time.monotonic() - began, code_of_end(error)))
             raise
         code = code_of_tally(tally)
         writer.show(Summary("rm", tally, time.monotonic() - began, code))

@@ -1,9 +1,13 @@
-"""The single place that starts the event loop, and the single place where errors and signals become an exit code."""
+"""The single place that starts the event loop, and the single place where errors and signals become an exit code.
+
+The loop is one that watches sockets: on Windows that is not the default one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -77,7 +81,8 @@ def run(output: Output, work: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
             return await work()
 
     try:
-        code = asyncio.run(watched())
+        with _runner() as runner:
+            code = runner.run(watched())
         if code is not ExitCode.FAILED:
             output.flush()
     except SystemExit:
@@ -87,6 +92,13 @@ def run(output: Output, work: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
     if code is ExitCode.FAILED:
         _flush_after_failure(output)
     return code
+
+
+def _runner() -> asyncio.Runner:
+    """Choose the loop: the data plane waits for sockets with `add_reader`, which the proactor loop does not have."""
+    if sys.platform == "win32":
+        return asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
+    return asyncio.Runner()
 
 
 def report(output: Output, error: BaseException, *, interrupted: bool = False) -> ExitCode:

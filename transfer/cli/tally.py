@@ -10,7 +10,10 @@ from transfer.model.receipts import Failure, Outcome, Receipt, Skip
 
 @dataclass(slots=True)
 class Tally:
-    """How many items ended how; `moved_bytes` and `retries` are sums over the receipts."""
+    """How many items ended how; `moved_bytes` and `retries` are sums over the receipts.
+
+    `moved` may exceed `verified` and `unverified` together: of some items there is nothing to verify.
+    """
 
     moved: int = 0
     moved_bytes: int = 0
@@ -43,5 +46,5 @@ class Tally:
         self.retries += receipt.retries
         if receipt.verified_by is VerifiedBy.UNVERIFIED:
             self.unverified += 1
-        else:
+        elif receipt.verified_by is not VerifiedBy.NOTHING_TO_VERIFY:
             self.verified += 1

@@ -134,6 +134,8 @@ def _facts(receipt: Receipt) -> str:
     facts = [f"{format_size(receipt.size)} in {format_seconds(receipt.seconds)}"]
     if receipt.verified_by is VerifiedBy.UNVERIFIED:
         facts.append("not verified")
+    elif receipt.verified_by is VerifiedBy.NOTHING_TO_VERIFY:
+        facts.append(receipt.verified_by.value)
     else:
         facts.append(f"verified by {receipt.verified_by.value}")
     if receipt.checksum is not None:

@@ -29,6 +29,8 @@ FIRST_CONNECT_RETRIES: Final = 2
 FREE_RETRIES: Final = 8
 """A store that closes every idle connection costs one of these each time; more than that is no idle connection."""
 
+_SIGNATURE_REFUSED: Final = "SignatureDoesNotMatch"
+
 
 @dataclass(slots=True)
 class Tally:
@@ -59,13 +61,21 @@ class Attempts:
         self._budget: Final = RetryBudget()
         self._reached = False
 
-    async def run(self, location: S3Location, action: Callable[[Flow], Awaitable[T]], tally: Tally) -> T:
+    async def run(
+        self,
+        location: S3Location,
+        action: Callable[[Flow], Awaitable[T]],
+        tally: Tally,
+        *,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
         """Make one request, again if need be.
 
         Args:
             location: The object or bucket it is about.
             action: Makes the request once. It must be safe to make again.
             tally: Where repetitions of the item are counted.
+            before: Work that each attempt needs first; done without a lane, so that none is held by a disk.
 
         Raises:
             TransferError: The last failure, when it is final or the attempts are used up.
@@ -74,6 +84,8 @@ class Attempts:
         while True:
             generation = self._store.credentials_generation
             try:
+                if before is not None:
+                    await before()
                 return await self._once(action)
             except TransferError as error:
                 if error.subject is None:
@@ -94,6 +106,9 @@ class Attempts:
         """Whether every other item would fail in the same way, so that going on only repeats the message."""
         if isinstance(error, ConnectError) and not self._reached:
             return True
+        if isinstance(error, StoreError) and error.code == _SIGNATURE_REFUSED and self._reached:
+            # Others were accepted with the same secret: it is this key that something on the way rewrites.
+            return False
         return verdict_of(error) in (Verdict.FAIL_RUN, Verdict.REFRESH)
 
     async def _once(self, action: Callable[[Flow], Awaitable[T]]) -> T:

@@ -5,7 +5,6 @@ A failure of one item never stops the others, unless every other one would fail 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 
 from transfer.engine.backlog import Backlog
@@ -16,13 +15,11 @@ from transfer.engine.outcomes import Deliver
 from transfer.engine.planning import CopyRequest, Planned, plan_items
 from transfer.engine.reading import read_object
 from transfer.engine.spread import plain_task_group, spread
+from transfer.engine.standard_streams import standard_input, standard_output
 from transfer.engine.stream_upload import upload_stream
 from transfer.engine.upload import upload_file
 from transfer.model.errors import TransferError
 from transfer.model.receipts import Failure, Outcome, Receipt, Skip
-
-MORE_ITEMS_THAN_LANES = 4
-"""Items beyond the lanes that are being opened, proved or made durable while the lanes move bytes."""
 
 
 async def copy_items(context: Context, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
@@ -50,7 +47,7 @@ async def copy_items(context: Context, request: CopyRequest, deliver: Deliver[Ou
     try:
         async with plain_task_group() as tasks:
             tasks.start_soon(backlog.fill)
-            await spread(backlog.items(), settle, lambda: context.lanes.limit + MORE_ITEMS_THAN_LANES)
+            await spread(backlog.items(), settle, context.may_add_item_worker)
     finally:
         backlog.close()
     if backlog.error is not None:
@@ -83,8 +80,8 @@ async def _move(context: Context, item: Item) -> Receipt | Failure:
         if isinstance(item, FolderItem):
             return await make_marked_folder(context, item)
         if isinstance(item, StreamUploadItem):
-            return await upload_stream(context, sys.stdin.buffer, item.destination)
-        return await read_object(context, item.source, sys.stdout.buffer.write)
+            return await upload_stream(context, standard_input(), item.destination)
+        return await read_object(context, item.source, standard_output().write)
     except TransferError as error:
         return Failure(_source_of(item), _destination_of(item), error)
 

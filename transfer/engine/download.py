@@ -21,18 +21,16 @@ from transfer.engine.verifying import (
     DownloadPlan,
     RangeDigest,
     checksum_of_ranges,
-    has_uniform_parts,
+    conclude,
     matches,
-    mismatch,
     part_algorithm,
     plan_download,
-    verified_by,
 )
 from transfer.integrity.digests import new_digest
 from transfer.integrity.files import digest_file_range
 from transfer.integrity.verification import VerificationKind, choose_verification
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
-from transfer.model.errors import LocalFileError, ProtocolError
+from transfer.model.errors import LocalFileError
 from transfer.model.objects import MTIME_METADATA_KEY, ObjectInfo
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
@@ -106,7 +104,7 @@ async def make_marked_folder(context: Context, item: FolderItem) -> Receipt:
         etag="",
         version_id=None,
         checksum=None,
-        verified_by=VerifiedBy.FULL_OBJECT,
+        verified_by=VerifiedBy.NOTHING_TO_VERIFY,
         seconds=time.monotonic() - started_seconds,
         retries=0,
         mover=Mover.NONE,
@@ -152,7 +150,7 @@ class _Download:
             else:
                 digests = [await self._digest(landing, whole, plan.part_algorithm)]
             arrived = await self._checksum(landing, plan, digests)
-            if left == 0 or matches(plan, arrived):
+            if left == 0 or matches(plan, arrived) or not plan.verification.certain:
                 return await self._conclude(plan, arrived)
             self._fetched_in_vain(size)
 
@@ -160,7 +158,8 @@ class _Download:
         """Move a whole object into the file: what its answer told, and its CRC."""
 
         async def fetch(flow: Flow) -> tuple[ObjectInfo, bytes | None]:
-            async with objects.get_object(self._context.store, self._location, etag or None) as response:
+            wanted = objects.Wanted(self._location, etag, whole.length)
+            async with objects.get_object(self._context.store, wanted) as response:
                 info = self._info or objects.object_info(response.headers, whole.length)
                 algorithm = part_algorithm(choose_verification(info))
                 return info, await self._receive(response, landing, whole, algorithm, flow)
@@ -177,9 +176,9 @@ class _Download:
         async def fetch(wanted: ByteRange) -> None:
             digests[wanted.number] = await self._fetch_range(landing, wanted, plan)
 
-        await spread(each(plan.ranges()), fetch, self._context.part_width)
+        await spread(each(plan.ranges()), fetch, self._context.may_add_part_worker)
         arrived = await self._checksum(landing, plan, list(digests.values()))
-        if not matches(plan, arrived):
+        if plan.verification.certain and not matches(plan, arrived):
             arrived = await self._mend(landing, plan, digests)
         return await self._conclude(plan, arrived)
 
@@ -201,19 +200,12 @@ class _Download:
         return await self._checksum(landing, plan, list(digests.values()))
 
     async def _conclude(self, plan: DownloadPlan, arrived: Checksum) -> _Fetched:
-        if matches(plan, arrived):
-            return plan, arrived, verified_by(plan)
-        if plan.verification.kind is VerificationKind.COMPOSITE and not await has_uniform_parts(
-            self._context, self._location, plan, self._tally
-        ):
-            return plan, arrived, VerifiedBy.UNVERIFIED
-        raise mismatch(plan, self._location, arrived)
+        return plan, arrived, await conclude(self._context, self._location, plan, arrived, self._tally)
 
     async def _fetch_range(self, landing: DurableFile, wanted: ByteRange, plan: DownloadPlan) -> RangeDigest:
         async def fetch(flow: Flow) -> bytes | None:
-            async with objects.get_object(
-                self._context.store, self._location, plan.info.etag or None, wanted
-            ) as response:
+            version = objects.Wanted(self._location, plan.info.etag, plan.info.size, wanted)
+            async with objects.get_object(self._context.store, version) as response:
                 return await self._receive(response, landing, wanted, plan.part_algorithm, flow)
 
         value = await self._context.attempts.run(self._location, fetch, self._tally)
@@ -230,12 +222,10 @@ class _Download:
         Returns:
             Its raw CRC; None for the hashes, which are so slow that a worker thread computes them from the page cache.
         """
-        if response.length != wanted.length:
-            raise ProtocolError(f"the store sent {response.length} bytes where {wanted.length} were asked for")
         digest = new_digest(algorithm) if algorithm.is_crc else None
         with _naming(landing.path):
             self.mover = await response.read_into_file(
-                landing.fd, wanted.offset, flow, digest.update if digest is not None else None
+                landing.fd, wanted.offset, wanted.length, flow, digest.update if digest is not None else None
             )
         return digest.value() if digest is not None else None
 
@@ -260,7 +250,10 @@ class _Download:
         whole_value: bytes | None = None
         if plan.verification.kind is VerificationKind.WHOLE_FILE:
             fd, algorithm = landing.fd, plan.verification.algorithm
-            whole_value = await self._context.threads.run(lambda: digest_file_range(fd, 0, plan.info.size, algorithm))
+            with _naming(landing.path):
+                whole_value = await self._context.threads.run(
+                    lambda: digest_file_range(fd, 0, plan.info.size, algorithm)
+                )
         return checksum_of_ranges(plan, digests, whole_value)
 
 

@@ -47,6 +47,11 @@ class Lanes:
         """How many are in flight now."""
         return self._in_use
 
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a lane."""
+        return len(self._waiters)
+
     def start(self) -> None:
         """Begin to measure."""
         if self._timer is None:

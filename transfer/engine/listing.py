@@ -54,10 +54,13 @@ async def list_matches(context: Context, location: S3Location) -> AsyncIterator[
 
 
 async def list_location(
-    context: Context, location: S3Location, *, recursive: bool
+    context: Context, location: S3Location, *, recursive: bool, raw: bool
 ) -> AsyncIterator[ListedObject | CommonPrefix]:
-    """What `ls` shows: the entries that start with the location's key, folded at the next slash unless recursive."""
-    if has_wildcard(location.key):
+    """What `ls` shows: the entries that start with the location's key, folded at the next slash unless recursive.
+
+    Wildcards make a pattern of it unless `raw`.
+    """
+    if has_wildcard(location.key) and not raw:
         async for found in list_matches(context, location):
             yield found
         return

@@ -14,16 +14,17 @@ from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.spread import plain_task_group
 from transfer.engine.uploading import Proof, completion_headers, creation_headers, prove
-from transfer.integrity.digests import encode_value
-from transfer.integrity.proof import SentPart, checksum_of_whole
+from transfer.integrity.digests import encode_value, multipart_etag
+from transfer.integrity.proof import SentPart, checksum_of_whole, same_value
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
-from transfer.model.errors import StoreError, TransferError
+from transfer.model.errors import StoreError, TransferError, WireError
 from transfer.model.events import Warned
 from transfer.model.locations import S3Location
 from transfer.stores.s3 import multipart
 from transfer.stores.s3.multipart import MultipartUpload
-from transfer.stores.s3.objects import Written
+from transfer.stores.s3.objects import Written, head_object
 from transfer.stores.s3.xml import CompletedPart
+from transfer.wire.flow import Flow
 
 ABORT_SECONDS: Final = 1.0
 """How long an interrupted upload may take to be aborted."""
@@ -59,6 +60,9 @@ async def multipart_upload(
         parts = await send_parts(upload)
         whole = checksum_of_whole(algorithm, parts)
         written = await _complete(context, upload, algorithm, parts, whole, tally)
+    except TransferError:
+        await _abort_with_patience(context, upload, tally)
+        raise
     except BaseException:
         await _abort(context, upload)
         raise
@@ -116,9 +120,67 @@ async def _complete(
         )
         for part in parts
     ]
-    return await context.attempts.run(
-        upload.location, lambda _: multipart.complete_upload(context.store, upload, completed, headers), tally
-    )
+    size = sum(part.length for part in parts)
+    may_be_done = False
+
+    async def complete(flow: Flow) -> Written:  # noqa: ARG001 - the list of parts is no body to count
+        nonlocal may_be_done
+        try:
+            return await multipart.complete_upload(context.store, upload, completed, headers)
+        except StoreError as error:
+            if may_be_done and error.code == "NoSuchUpload":
+                return await _settle(context, upload, parts, whole, size, error)
+            may_be_done = True
+            raise
+        except WireError:
+            may_be_done = True
+            raise
+
+    return await context.attempts.run(upload.location, complete, tally)
+
+
+async def _settle(
+    context: Context,
+    upload: MultipartUpload,
+    parts: Sequence[SentPart],
+    whole: Checksum | None,
+    size: int,
+    error: StoreError,
+) -> Written:
+    """Find out whether an earlier completion, whose answer was lost, has succeeded.
+
+    Raises:
+        StoreError: `error`, when the object there is not the one that was sent.
+    """
+    info = await head_object(context.store, upload.location)
+    stored = [found for found in info.checksums if whole is not None and found.algorithm is whole.algorithm]
+    if whole is not None and stored:
+        is_ours = any(same_value(found, whole) for found in stored)
+    else:
+        is_ours = info.etag == _etag_of_parts(parts)
+    if not is_ours or info.size != size:
+        raise error
+    return Written(info.etag, info.version_id, info.checksums)
+
+
+def _etag_of_parts(parts: Sequence[SentPart]) -> str | None:
+    """The ETag S3 gives an object of these parts; None when theirs are no MD5."""
+    try:
+        return multipart_etag([bytes.fromhex(part.etag.strip('"')) for part in parts])
+    except ValueError:
+        return None
+
+
+async def _abort_with_patience(context: Context, upload: MultipartUpload, tally: Tally) -> None:
+    """Free the parts after a failure, which the store's trouble may have caused: its next answers may be no better."""
+    try:
+        await context.attempts.run(upload.location, lambda _: multipart.abort_upload(context.store, upload), tally)
+    except TransferError as error:
+        if not (isinstance(error, StoreError) and error.code == "NoSuchUpload"):
+            _warn_of_orphan(context, upload, error.message)
+    except BaseException:
+        await _abort(context, upload)
+        raise
 
 
 async def _abort(context: Context, upload: MultipartUpload) -> None:
@@ -135,7 +197,10 @@ async def _abort(context: Context, upload: MultipartUpload) -> None:
             failure = error
         else:
             return
-    reason = failure.message if failure else "the store does not answer"
+    _warn_of_orphan(context, upload, failure.message if failure else "the store does not answer")
+
+
+def _warn_of_orphan(context: Context, upload: MultipartUpload, reason: str) -> None:
     context.on_event(
         Warned(f"{upload.location}: the unfinished upload {upload.upload_id} could not be aborted: {reason}")
     )

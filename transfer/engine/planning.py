@@ -14,6 +14,7 @@ from pathlib import Path
 from transfer.engine.context import Context
 from transfer.engine.items import DownloadItem, FolderItem, Item, PrintItem, StreamUploadItem, UploadItem
 from transfer.engine.listing import list_matches, list_tree
+from transfer.engine.wildcard_keys import is_pattern, may_be_name
 from transfer.model.errors import LocalFileError, StoreError, UnsafeKeyError, UsageError
 from transfer.model.locations import (
     LocalLocation,
@@ -72,6 +73,7 @@ def check_request(sources: Sequence[str], destination: str, *, recursive: bool, 
         _check_pair(request, source)
     if len(request.sources) > 1:
         _require_folder(request.destination)
+        _check_names(request)
     return request
 
 
@@ -86,6 +88,35 @@ async def plan_items(context: Context, request: CopyRequest) -> AsyncIterator[Pl
         found = _plan_source(context, request, source)
         async for item in found:
             yield item
+
+
+def _check_names(request: CopyRequest) -> None:
+    """Refuse sources of which one would overwrite the other, as far as their names tell."""
+    seen: dict[object, Location] = {}
+    for source in request.sources:
+        name = _single_name(request, source)
+        # Trees may share names of members; the same tree twice shares all.
+        known = seen.setdefault(source if name is None else name, source)
+        if known is source:
+            continue
+        if known == source:
+            raise UsageError("it is named twice", subject=str(source), remedy="name each source once")
+        raise UsageError(
+            f"it would overwrite {known}: both become {name}",
+            subject=str(source),
+            remedy="copy each to a folder or a name of its own",
+        )
+
+
+def _single_name(request: CopyRequest, source: Location) -> str | None:
+    """What a source that is one object is called in the destination folder; None for those that may be many."""
+    if isinstance(source, LocalLocation):
+        is_many = _is_local_pattern(request, source) or Path(source.path).is_dir()
+        return None if is_many else local_name(source.path)
+    if isinstance(source, S3Location):
+        is_many = request.recursive or (has_wildcard(source.key) and not request.raw)
+        return None if is_many else download_name(source.key)
+    return None
 
 
 def _check_pair(request: CopyRequest, source: Location) -> None:
@@ -132,10 +163,15 @@ def _check_local_source(request: CopyRequest, source: LocalLocation) -> None:
 def _check_s3_source(request: CopyRequest, source: S3Location) -> None:
     is_many = request.recursive or (has_wildcard(source.key) and not request.raw)
     if isinstance(request.destination, StreamLocation) and (is_many or len(request.sources) > 1):
-        raise UsageError("only one object can go to standard output", subject=str(source), remedy="name one key")
+        raise UsageError(
+            "only one object can go to standard output",
+            subject=str(source),
+            remedy="name one key, with --raw if it holds *, ? or [",
+        )
     if source.is_folder_like and not is_many:
         raise UsageError("it is a folder", subject=str(source), remedy="use -r to move a folder, or name a key")
-    if is_many and isinstance(request.destination, LocalLocation):
+    is_surely_many = request.recursive or (is_many and not may_be_name(source.key))
+    if is_surely_many and isinstance(request.destination, LocalLocation):
         _require_folder(request.destination)
 
 
@@ -169,9 +205,7 @@ def _plan_source(context: Context, request: CopyRequest, source: Location) -> As
         raise UsageError("neither side is in a bucket", subject=str(source))
     if isinstance(destination, StreamLocation):
         return _one(PrintItem(source))
-    if request.recursive or (has_wildcard(source.key) and not request.raw):
-        return _plan_keys(context, request, source, destination.path)
-    return _one(_single_download(context, source, destination.path, several=len(request.sources) > 1))
+    return _plan_remote(context, request, source, destination)
 
 
 async def _one(item: Planned) -> AsyncIterator[Planned]:
@@ -215,18 +249,29 @@ async def _in_batches(
             yield found
 
 
-async def _plan_keys(context: Context, request: CopyRequest, source: S3Location, root: str) -> AsyncIterator[Planned]:
-    is_pattern = has_wildcard(source.key) and not request.raw
-    listing = list_matches(context, source) if is_pattern else list_tree(context, source)
-    base = relative_base(source.key) if is_pattern else source.key
+async def _plan_remote(
+    context: Context, request: CopyRequest, source: S3Location, destination: LocalLocation
+) -> AsyncIterator[Planned]:
+    by_pattern = await is_pattern(context, source, recursive=request.recursive, raw=request.raw)
+    if not by_pattern and not request.recursive:
+        yield _single_download(context, source, destination.path, several=len(request.sources) > 1)
+        return
+    _require_folder(destination)
+    async for planned in _plan_keys(context, source, destination.path, by_pattern=by_pattern):
+        yield planned
+
+
+async def _plan_keys(context: Context, source: S3Location, root: str, *, by_pattern: bool) -> AsyncIterator[Planned]:
+    listing = list_matches(context, source) if by_pattern else list_tree(context, source)
+    base = relative_base(source.key) if by_pattern else source.key
     found_any = False
     async for found in listing:
         found_any = True
-        relative = found.key[len(base) :] if is_pattern else tree_relative(found.key, base)
+        relative = found.key[len(base) :] if by_pattern else tree_relative(found.key, base)
         yield _plan_key(context, source.with_key(found.key), found, root, relative)
     if not found_any and source.key:
         raise StoreError(
-            "nothing matches" if is_pattern else "there are no objects below it",
+            "nothing matches" if by_pattern else "there are no objects below it",
             status=404,
             code="NoSuchKey",
             subject=str(source),

@@ -7,9 +7,11 @@ that differs is told at the end.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import anyio
@@ -22,22 +24,24 @@ from transfer.engine.verifying import (
     DownloadPlan,
     RangeDigest,
     checksum_of_ranges,
-    matches,
-    mismatch,
+    conclude,
     plan_download,
-    verified_by,
 )
-from transfer.integrity.digests import Digest, new_digest
+from transfer.integrity.digests import Digest, encode_value, new_digest
 from transfer.integrity.verification import VerificationKind
+from transfer.model.checksums import Checksum
 from transfer.model.errors import LocalFileError, ProtocolError
 from transfer.model.locations import S3Location
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
+from transfer.plan.parts import split_ranges
 from transfer.stores.s3 import objects
 from transfer.wire.flow import Flow
 
-AHEAD_BYTES: Final = 64 * 1024 * 1024
-"""How far fetching may be ahead of writing: eight ranges of the usual size keep a fast store busy."""
+PIECE_BYTES: Final = 8 * 1024 * 1024
+"""Fetched in one request; the part size of the object does not matter, since bytes are digested in order."""
+AHEAD_PIECES: Final = 8
+"""How far fetching may be ahead of writing: eight pieces keep a fast store busy and hold 64 MiB."""
 STREAM_NAME: Final = "-"
 
 Write = Callable[[memoryview], object]
@@ -70,9 +74,8 @@ async def read_object(context: Context, location: S3Location, write: Write) -> R
     plan = await plan_download(context, location, info, tally)
     reading = _Reading(context, location, plan, write, tally)
     await reading.run()
-    arrived = checksum_of_ranges(plan, reading.digests, reading.whole.value())
-    if not matches(plan, arrived):
-        raise mismatch(plan, location, arrived)
+    arrived = reading.digest.checksum()
+    proof = await conclude(context, location, plan, arrived, tally)
     return Receipt(
         source=str(location),
         destination=STREAM_NAME,
@@ -80,7 +83,7 @@ async def read_object(context: Context, location: S3Location, write: Write) -> R
         etag=info.etag,
         version_id=info.version_id,
         checksum=arrived,
-        verified_by=verified_by(plan),
+        verified_by=proof,
         seconds=time.monotonic() - started_seconds,
         retries=tally.retries,
         mover=Mover.BUFFER if info.size else Mover.NONE,
@@ -88,47 +91,77 @@ async def read_object(context: Context, location: S3Location, write: Write) -> R
     )
 
 
+class _OrderedDigest:
+    """The checksum of bytes that come in order, in the form the plan compares: over all of them, or part by part."""
+
+    def __init__(self, plan: DownloadPlan) -> None:
+        self._plan = plan
+        self._parts = iter(plan.ranges() if plan.verification.kind is VerificationKind.COMPOSITE else ())
+        self._part = next(self._parts, None)
+        self._left = self._part.length if self._part else 0
+        self._digest: Digest = new_digest(plan.verification.algorithm)
+        self._digests: list[RangeDigest] = []
+
+    def update(self, view: memoryview) -> None:
+        """Take the next bytes."""
+        while self._part is not None and len(view) >= self._left:
+            self._digest.update(view[: self._left])
+            self._digests.append(RangeDigest(self._part, self._digest.value()))
+            view = view[self._left :]
+            self._part = next(self._parts, None)
+            self._left = self._part.length if self._part else 0
+            self._digest = new_digest(self._plan.verification.algorithm)
+        self._digest.update(view)
+        self._left -= len(view)
+
+    def checksum(self) -> Checksum:
+        """That of all bytes taken."""
+        if self._plan.verification.kind is VerificationKind.COMPOSITE:
+            return checksum_of_ranges(self._plan, self._digests, None)
+        return Checksum(self._plan.verification.algorithm, encode_value(self._digest.value()))
+
+
 class _Reading:
     def __init__(self, context: Context, location: S3Location, plan: DownloadPlan, write: Write, tally: Tally) -> None:
         self._context = context
         self._location = location
-        self._plan = plan
+        self._info = plan.info
         self._write = write
         self._tally = tally
-        self._needs_whole = plan.verification.kind is VerificationKind.WHOLE_FILE
-        self.whole: Digest = new_digest(plan.verification.algorithm)
-        self.digests: list[RangeDigest] = []
+        self.digest = _OrderedDigest(plan)
 
     async def run(self) -> None:
         """Fetch ahead and write in order until the object ends."""
-        ahead = max(2, AHEAD_BYTES // self._plan.part_size_bytes)
-        ranges = self._plan.ranges()
-        slots: dict[int, _Slot] = {}
+        pieces = split_ranges(self._info.size, PIECE_BYTES)
+        slots: deque[_Slot] = deque()
         async with plain_task_group() as tasks:
-            started = 0
-            for position in range(len(ranges)):
-                while started < len(ranges) and started - position < ahead:
-                    slot = slots[started] = _Slot(ranges[started])
-                    tasks.start_soon(self._fetch, slot)
-                    started += 1
-                slot = slots.pop(position)
+            while True:
+                for piece in islice(pieces, AHEAD_PIECES - len(slots)):
+                    slots.append(_Slot(piece))
+                    tasks.start_soon(self._fetch, slots[-1])
+                if not slots:
+                    return
+                slot = slots.popleft()
                 await slot.arrived.wait()
                 await self._context.threads.run_abandonable(partial(self._put, slot))
 
     async def _fetch(self, slot: _Slot) -> None:
         async def fetch(flow: Flow) -> None:
-            async with objects.get_object(
-                self._context.store, self._location, self._plan.info.etag or None, slot.wanted
-            ) as response:
-                if response.length != slot.wanted.length:
+            wanted = objects.Wanted(self._location, self._info.etag, self._info.size, slot.wanted)
+            async with objects.get_object(self._context.store, wanted) as response:
+                if response.length not in (None, slot.wanted.length):
                     raise ProtocolError(f"the store sent {response.length} bytes, not {slot.wanted.length}")
                 slot.content = bytearray(slot.wanted.length)
                 view = memoryview(slot.content)
                 while view:
                     got = await response.read_into(view[: flow.step_bytes])
+                    if got == 0:
+                        raise ProtocolError(f"the store sent {len(view)} bytes fewer than {slot.wanted.length}")
                     view = view[got:]
                     flow.moved(got)
                     await flow.admit(got)
+                if await response.read_into(memoryview(bytearray(1))):
+                    raise ProtocolError(f"the store sent more than {slot.wanted.length} bytes")
 
         await self._context.attempts.run(self._location, fetch, self._tally)
         slot.arrived.set()
@@ -136,11 +169,7 @@ class _Reading:
     def _put(self, slot: _Slot) -> None:
         """Write one range and digest it. Blocks."""
         view = memoryview(slot.content)
-        digest = new_digest(self._plan.part_algorithm)
-        digest.update(view)
-        if self._needs_whole:
-            self.whole.update(view)
-        self.digests.append(RangeDigest(slot.wanted, digest.value()))
+        self.digest.update(view)
         try:
             self._write(view)
         except OSError as error:

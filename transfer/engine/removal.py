@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.listing import list_matches, list_tree
+from transfer.engine.wildcard_keys import is_pattern
 from transfer.model.errors import StoreError, TransferError, UsageError
 from transfer.model.locations import S3Location, has_wildcard, parse_s3_location
 from transfer.model.receipts import Failure, Outcome, Removal
@@ -49,13 +50,13 @@ async def plan_removal(
         StoreError: A listing failed, or nothing is there.
     """
     for location in locations:
-        is_pattern = has_wildcard(location.key) and not raw
-        if not recursive and not is_pattern:
+        by_pattern = await is_pattern(context, location, recursive=recursive, raw=raw)
+        if not recursive and not by_pattern:
             yield location
             continue
         found_any = False
         keys: list[str] = []
-        listing = list_matches(context, location) if is_pattern else list_tree(context, location)
+        listing = list_matches(context, location) if by_pattern else list_tree(context, location)
         async for found in listing:
             found_any = True
             keys.append(found.key)
@@ -82,7 +83,8 @@ async def remove_batch(context: Context, batch: Batch) -> list[Outcome]:
     """Remove many keys; those that the XML of a batch cannot carry go one by one.
 
     Raises:
-        TransferError: The whole request was refused.
+        TransferError: The whole request was refused, or the answer tells of keys that were not named: then nothing is
+            known of those that were.
     """
     carried, single = split_deletable(batch.keys)
     outcomes: list[Outcome] = []
@@ -92,6 +94,8 @@ async def remove_batch(context: Context, batch: Batch) -> list[Outcome]:
             place, lambda _: delete_objects(context.store, batch.bucket, carried), Tally()
         )
         refused = {failure.key: failure for failure in failures}
+        for key in refused.keys() - set(carried):
+            raise _refusal(place.with_key(key), refused[key].code, "the store refused to remove a key nobody named")
         for key in carried:
             location = place.with_key(key)
             failure = refused.get(key)

@@ -12,21 +12,23 @@ from anyio.abc import TaskGroup
 T = TypeVar("T")
 
 
-async def spread(source: AsyncIterator[T], work: Callable[[T], Awaitable[None]], width: Callable[[], int]) -> None:
+async def spread(
+    source: AsyncIterator[T], work: Callable[[T], Awaitable[None]], may_grow: Callable[[int], bool]
+) -> None:
     """Do `work` for each thing of `source`, several at a time.
 
-    Workers are added only when there is something for them and `width()`, asked again each time, allows one more, so
-    that a source of millions never becomes a list and a wider limit is used at once.
+    Workers are added only when there is something for them and one more is useful, so that a source of millions never
+    becomes a list and a wider limit is used at once.
 
     Args:
         source: What to work on; asked for the next thing by one worker at a time.
         work: Handles one; an exception ends everything.
-        width: The most workers that are useful now.
+        may_grow: Told how many workers there are, says whether one more is useful now.
 
     Raises:
         Exception: The first one of `work` or `source`; the others are cancelled then.
     """
-    crew = _Crew(source, work, width)
+    crew = _Crew(source, work, may_grow)
     async with plain_task_group() as tasks:
         await crew.serve(tasks)
 
@@ -39,24 +41,22 @@ async def each(things: Iterable[T]) -> AsyncIterator[T]:
 
 class _Crew(Generic[T]):
     def __init__(
-        self, source: AsyncIterator[T], work: Callable[[T], Awaitable[None]], width: Callable[[], int]
+        self, source: AsyncIterator[T], work: Callable[[T], Awaitable[None]], may_grow: Callable[[int], bool]
     ) -> None:
         self._source = source
         self._work = work
-        self._width = width
+        self._may_grow = may_grow
         self._turn = anyio.Lock()
-        self._workers = 0
+        self._workers = 1
         self._exhausted = False
 
     async def serve(self, tasks: TaskGroup) -> None:
         """Take things until there are none; call for one more worker before each piece of work."""
-        self._workers += 1
         while (found := await self._next()) is not None:
-            if self._workers < self._width() and not self._exhausted:
+            if not self._exhausted and self._may_grow(self._workers):
+                self._workers += 1
                 tasks.start_soon(self.serve, tasks)
             await self._work(found[0])
-            if self._workers > max(self._width(), 1):
-                break
         self._workers -= 1
 
     async def _next(self) -> tuple[T] | None:

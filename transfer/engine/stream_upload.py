@@ -24,14 +24,15 @@ from transfer.model.errors import LocalFileError
 from transfer.model.locations import S3Location
 from transfer.model.receipts import Mover, Receipt
 from transfer.plan.content_types import guess_content_type
-from transfer.plan.parts import DEFAULT_PART_SIZE_BYTES, stream_part_size_bytes
+from transfer.plan.parts import stream_part_size_bytes
 from transfer.stores.s3 import multipart, objects
 from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.properties import property_headers
 from transfer.wire.flow import Flow
 
 BUFFER_BUDGET_BYTES: Final = 64 * 1024 * 1024
-"""Parts held at once: eight of the first size keep a local store busy, and the process stays below 120 MB."""
+"""Parts held at once: eight of the first size keep a local store busy, and the process stays below 120 MB. Two parts
+are held in any case, so a part size above 32 MiB needs more."""
 STREAM_NAME: Final = "-"
 
 
@@ -83,6 +84,7 @@ class _StreamUpload:
         self._headers = property_headers(context.options.properties, guess_content_type(location.key), None)
         self._first = _Piece(1, bytearray())
         self._begun = False
+        self._piece_bytes = 0
         self.size = 0
         self.mover = Mover.NONE
 
@@ -118,19 +120,21 @@ class _StreamUpload:
         async def send(piece: _Piece) -> None:
             parts.append(await self._send_piece(upload, piece))
 
-        await spread(self._pieces(), send, self._width)
+        await spread(self._pieces(), send, self._may_add_worker)
         return sorted(parts, key=lambda part: part.number)
 
     async def _send_piece(self, upload: MultipartUpload, piece: _Piece) -> SentPart:
         value = await self._digest(piece.content)
         headers = body_headers(self._algorithm, value)
 
-        async def send(flow: Flow) -> objects.Written:
-            return await multipart.upload_part(self._context.store, upload, piece.number, piece.content, headers, flow)
+        async def send(flow: Flow) -> SentPart:
+            written = await multipart.upload_part(
+                self._context.store, upload, piece.number, piece.content, headers, flow
+            )
+            self.mover = written.mover
+            return sent_part(self._algorithm, piece.number, len(piece.content), value, written)
 
-        written = await self._context.attempts.run(self._location, send, self._tally)
-        self.mover = written.mover
-        return sent_part(self._algorithm, piece.number, len(piece.content), value, written)
+        return await self._context.attempts.run(self._location, send, self._tally)
 
     async def _pieces(self) -> AsyncIterator[_Piece]:
         """The stream in parts; all but the last are full."""
@@ -145,16 +149,16 @@ class _StreamUpload:
                 return
             piece = await self._read_piece(number)
 
-    def _width(self) -> int:
-        """As many parts in flight as the memory budget holds, at least two: one is read while one is sent."""
-        size = self._context.options.part_size_bytes or DEFAULT_PART_SIZE_BYTES
-        return max(2, min(self._context.part_width(), BUFFER_BUDGET_BYTES // size))
+    def _may_add_worker(self, workers: int) -> bool:
+        """As many parts in flight as the budget holds, at least two: one is read while one is sent."""
+        affordable = max(2, BUFFER_BUDGET_BYTES // self._piece_bytes)
+        return workers < affordable and self._context.may_add_part_worker(workers)
 
     def _part_size_bytes(self, number: int) -> int:
         return stream_part_size_bytes(number, self._context.options.part_size_bytes)
 
     async def _read_piece(self, number: int) -> _Piece:
-        wanted = self._part_size_bytes(number)
+        wanted = self._piece_bytes = self._part_size_bytes(number)
         content = await self._context.threads.run_abandonable(lambda: _read(self._stream, wanted))
         self.size += len(content)
         self._context.progress.bytes_planned += len(content)

@@ -24,16 +24,17 @@ from transfer.engine.removal import Batch, check_removal, plan_removal, remove_b
 from transfer.engine.spread import spread
 from transfer.engine.threads import Threads
 from transfer.model.errors import UsageError
-from transfer.model.events import EventSink, ignore_event
+from transfer.model.events import EventSink, Warned, ignore_event
 from transfer.model.locations import S3Location, parse_s3_location
 from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, ObjectInfo
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
-from transfer.model.receipts import Failure, Outcome, Receipt
+from transfer.model.receipts import Failure, Outcome, Receipt, Skip
 from transfer.plan.governor import DEFAULT_INITIAL, Governor
 from transfer.plan.parts import check_part_size
 from transfer.stores.s3.access import Access
 from transfer.stores.s3.objects import head_object
+from transfer.stores.s3.properties import property_headers
 from transfer.stores.s3.static_access import region_of, static_access
 from transfer.stores.s3.store import S3Store
 from transfer.wire.dial import Dialer
@@ -141,6 +142,8 @@ class Transfer:
     async def copy_tree(self, source: Path, destination: Path) -> AsyncIterator[Receipt]:
         """Move a folder or all objects below a prefix; receipts come as items finish.
 
+        What is left out, such as a link that leads nowhere, is told to `on_event` as `Warned`.
+
         Raises:
             TransferError: The first failure, after all other items were moved.
         """
@@ -152,6 +155,8 @@ class Transfer:
                     yield outcome
                 elif isinstance(outcome, Failure):
                     failure = failure or outcome
+                elif isinstance(outcome, Skip):
+                    self._on_event(Warned(f"{outcome.source}: skipped: {outcome.reason}"))
         finally:
             await outcomes.aclose()
         if failure is not None:
@@ -166,7 +171,8 @@ class Transfer:
             sources: Local paths or patterns, `s3://` keys, prefixes or patterns, or `-`.
             destination: Where to.
             recursive: Folders and prefixes are moved with all that is below them.
-            raw: Wildcard characters mean themselves.
+            raw: Wildcard characters mean themselves. Also without it, a local path or a key with no wildcard but `[`
+                that exists under that very name is taken as it is.
 
         Returns:
             Outcomes as items settle: receipts, failures and skips. Closing it stops the work.
@@ -201,14 +207,21 @@ class Transfer:
         context, location = self._running(), _key_location(url)
         return await context.attempts.run(location, lambda _: head_object(context.store, location), Tally())
 
-    def list_objects(self, url: str, *, recursive: bool = False) -> AsyncIterator[ListedObject | CommonPrefix]:
+    def list_objects(
+        self, url: str, *, recursive: bool = False, raw: bool = False
+    ) -> AsyncIterator[ListedObject | CommonPrefix]:
         """The entries that start with a location's key, or match it as a pattern, in the store's order.
+
+        Args:
+            url: `s3://bucket`, a prefix or a pattern in it.
+            recursive: All keys below, not folded at the next slash.
+            raw: Wildcard characters mean themselves.
 
         Raises:
             UsageError: The location is not in a bucket.
             TransferError: The store refused; raised while iterating.
         """
-        return list_location(self._running(), parse_s3_location(url), recursive=recursive)
+        return list_location(self._running(), parse_s3_location(url), recursive=recursive, raw=raw)
 
     async def list_buckets(self) -> tuple[BucketEntry, ...]:
         """The buckets of the account.
@@ -227,7 +240,8 @@ class Transfer:
         Args:
             urls: `s3://` keys, patterns, or with `recursive` prefixes.
             recursive: All objects below each are removed.
-            raw: Wildcard characters mean themselves.
+            raw: Wildcard characters mean themselves. Also without it, a key with no wildcard but `[` that exists is
+                taken as it is.
 
         Returns:
             Removals and failures as they happen. Closing it stops the work.
@@ -317,6 +331,7 @@ def _check(options: TransferOptions, connection: ConnectionOptions) -> None:
         raise UsageError("it must be above zero", subject="--stall-timeout", remedy="write seconds, such as 30")
     if options.part_size_bytes is not None:
         check_part_size(options.part_size_bytes)
+    property_headers(options.properties, None, None)
 
 
 async def _copy(context: Context, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
@@ -336,7 +351,7 @@ async def _remove(
             await deliver(outcome)
 
     planned = plan_removal(context, locations, recursive=recursive, raw=raw)
-    await spread(planned, remove, lambda: context.lanes.limit)
+    await spread(planned, remove, lambda workers: workers < context.lanes.limit)
 
 
 def _key_location(url: str) -> S3Location:

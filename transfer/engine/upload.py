@@ -117,16 +117,18 @@ class _FileUpload:
 
     async def _put(self) -> Proof:
         value = b""
+        whole = ByteRange(1, 0, self._source.size)
+
+        async def digest() -> None:
+            nonlocal value
+            value = await self._digest(whole)
 
         async def put(flow: Flow) -> objects.Written:
-            nonlocal value
-            whole = ByteRange(1, 0, self._source.size)
-            value = await self._digest(whole)
             headers = {**self._headers, **body_headers(self._algorithm, value)}
             with self._naming_source():
                 return await objects.put_object(self._context.store, self._location, self._body(whole), headers, flow)
 
-        written = await self._context.attempts.run(self._location, put, self._tally)
+        written = await self._context.attempts.run(self._location, put, self._tally, before=digest)
         self.mover = written.mover
         self._source.check_unchanged()
         ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
@@ -138,13 +140,20 @@ class _FileUpload:
         async def send(wanted: ByteRange) -> None:
             parts.append(await self._send_part(upload, wanted))
 
-        await spread(each(split_ranges(self._source.size, self._part_size_bytes)), send, self._context.part_width)
+        await spread(
+            each(split_ranges(self._source.size, self._part_size_bytes)), send, self._context.may_add_part_worker
+        )
         self._source.check_unchanged()
         return sorted(parts, key=lambda part: part.number)
 
     async def _send_part(self, upload: MultipartUpload, wanted: ByteRange) -> SentPart:
-        async def send(flow: Flow) -> SentPart:
+        value = b""
+
+        async def digest() -> None:
+            nonlocal value
             value = await self._digest(wanted)
+
+        async def send(flow: Flow) -> SentPart:
             headers = body_headers(self._algorithm, value)
             with self._naming_source():
                 written = await multipart.upload_part(
@@ -153,7 +162,7 @@ class _FileUpload:
             self.mover = written.mover
             return sent_part(self._algorithm, wanted.number, wanted.length, value, written)
 
-        return await self._context.attempts.run(self._location, send, self._tally)
+        return await self._context.attempts.run(self._location, send, self._tally, before=digest)
 
     async def _digest(self, wanted: ByteRange) -> bytes:
         """The checksum of a range as it is now.

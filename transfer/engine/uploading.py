@@ -114,11 +114,23 @@ async def prove(
     """
     verified_by = _compare(context, location, ours, written.etag, written.checksums)
     if verified_by is VerifiedBy.UNVERIFIED and ours is not None and ours.algorithm.is_stored and parts:
-        info = await context.attempts.run(location, lambda _: head_object(context.store, location), tally)
-        verified_by = _compare(context, location, ours, info.etag, info.checksums)
+        verified_by = await _ask(context, location, ours, written.etag, tally)
     if verified_by is VerifiedBy.UNVERIFIED and parts and all(part.echoed for part in parts):
         verified_by = VerifiedBy.PARTS
     return Proof(ours, verified_by, written.etag, written.version_id)
+
+
+async def _ask(context: Context, location: S3Location, ours: Checksum | None, etag: str, tally: Tally) -> VerifiedBy:
+    """Compare with what a HEAD tells of the very object that was written; another writer's proves nothing of ours."""
+    try:
+        info = await context.attempts.run(location, lambda _: head_object(context.store, location, etag), tally)
+    except StoreError as error:
+        if error.status == 412:
+            return VerifiedBy.UNVERIFIED
+        raise
+    if info.etag != etag:
+        return VerifiedBy.UNVERIFIED
+    return _compare(context, location, ours, info.etag, info.checksums)
 
 
 def _compare(
@@ -134,9 +146,19 @@ def _compare(
 
 
 def sent_part(algorithm: ChecksumAlgorithm, number: int, length: int, value: bytes, written: Written) -> SentPart:
-    """Note what the store said of a part; a value it repeats differently is its own error and comes out at the end."""
+    """Note what the store said of a part.
+
+    Raises:
+        ChecksumMismatchError: It repeats another checksum than was sent: it holds other bytes.
+    """
     expected = encode_value(value) if algorithm is not ChecksumAlgorithm.NONE else ""
-    echoed = any(found.algorithm is algorithm and found.value == expected for found in written.checksums)
+    repeated = [found.value for found in written.checksums if found.algorithm is algorithm]
+    if any(found != expected for found in repeated):
+        raise ChecksumMismatchError(
+            f"the store took part {number} as {algorithm.value}:{repeated[0]}, but {expected} was sent",
+            remedy="check the network and the store",
+        )
+    echoed = bool(repeated)
     if algorithm is ChecksumAlgorithm.MD5:
         echoed = written.etag.strip('"').lower() == value.hex()
     return SentPart(number, length, value, written.etag, echoed)

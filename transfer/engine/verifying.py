@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.integrity.digests import combine, composite_value, encode_value
+from transfer.integrity.proof import same_value
 from transfer.integrity.verification import (
     Verification,
     VerificationKind,
     choose_verification,
     composite_part_count,
     composite_part_size_bytes,
+    part_count_of_etag,
 )
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, VerifiedBy
 from transfer.model.errors import ChecksumMismatchError, StoreError
@@ -22,6 +24,10 @@ from transfer.model.objects import ObjectInfo
 from transfer.model.ranges import ByteRange
 from transfer.plan.parts import choose_part_size_bytes, split_ranges
 from transfer.stores.s3.objects import head_part
+
+_KNOWS_NO_PARTS = frozenset({400, 405, 412, 416, 501})
+"""Answers to a HEAD of one part by stores that keep no parts; 412 by those that compare the condition with the ETag of
+the part (an object that really changed is noticed by the ranges)."""
 
 _UNVERIFIABLE = Verification(VerificationKind.NONE, ChecksumAlgorithm.CRC64NVME, None)
 
@@ -101,11 +107,32 @@ def checksum_of_ranges(plan: DownloadPlan, digests: Sequence[RangeDigest], whole
 def matches(plan: DownloadPlan, arrived: Checksum) -> bool:
     """Whether what arrived equals what the store keeps, or there is nothing to compare with."""
     expected = plan.verification.expected
-    return expected is None or expected.value == arrived.value
+    return expected is None or same_value(expected, arrived)
 
 
-def verified_by(plan: DownloadPlan) -> VerifiedBy:
-    """What a match with the plan proves the object by."""
+async def conclude(
+    context: Context, location: S3Location, plan: DownloadPlan, arrived: Checksum, tally: Tally
+) -> VerifiedBy:
+    """Say what the bytes that arrived are proved by.
+
+    Raises:
+        ChecksumMismatchError: They are not those of the stored checksum.
+    """
+    if matches(plan, arrived):
+        return _proof_of(plan)
+    if not plan.verification.certain:
+        return VerifiedBy.UNVERIFIED
+    is_composite = plan.verification.kind is VerificationKind.COMPOSITE
+    if is_composite and not await _has_uniform_parts(context, location, plan, tally):
+        return VerifiedBy.UNVERIFIED
+    raise ChecksumMismatchError(
+        f"the bytes that arrived have {arrived}, the store keeps {plan.verification.expected}",
+        subject=str(location),
+        remedy="the object or the network is damaged: compare with another copy",
+    )
+
+
+def _proof_of(plan: DownloadPlan) -> VerifiedBy:
     if plan.verification.kind is VerificationKind.NONE:
         return VerifiedBy.UNVERIFIED
     if plan.verification.kind is VerificationKind.COMPOSITE:
@@ -115,27 +142,18 @@ def verified_by(plan: DownloadPlan) -> VerifiedBy:
     return VerifiedBy.FULL_OBJECT
 
 
-def mismatch(plan: DownloadPlan, location: S3Location, arrived: Checksum) -> ChecksumMismatchError:
-    """The error for bytes that are not those of the stored checksum."""
-    return ChecksumMismatchError(
-        f"the bytes that arrived have {arrived}, the store keeps {plan.verification.expected}",
-        subject=str(location),
-        remedy="the object or the network is damaged: compare with another copy",
-    )
-
-
-async def has_uniform_parts(context: Context, location: S3Location, plan: DownloadPlan, tally: Tally) -> bool:
-    """Whether every part of the object really has the size the plan assumes.
+async def _has_uniform_parts(context: Context, location: S3Location, plan: DownloadPlan, tally: Tally) -> bool:
+    """Whether every part of the object has the size the plan assumes, as far as the store tells.
 
     A composite checksum that differs proves damage only then. Asked in the rare case of a mismatch: it costs a request
-    a part.
+    a part. A store that does not answer leaves the mismatch standing.
     """
     etag = plan.info.etag
     for wanted in plan.ranges():
         try:
             size = await _part_size_bytes(context, location, wanted.number, etag, tally)
         except StoreError:
-            return False
+            return True
         if size != wanted.length:
             return False
     return True
@@ -145,13 +163,15 @@ async def _original_part_size_bytes(
     context: Context, location: S3Location, info: ObjectInfo, verification: Verification, tally: Tally
 ) -> int | None:
     count = composite_part_count(verification.expected) if verification.expected else None
-    count = count or info.part_count
+    count = count or info.part_count or part_count_of_etag(info.etag)
     if count is None:
         return None
     try:
         first = await _part_size_bytes(context, location, 1, info.etag, tally)
-    except StoreError:
-        # A store that knows no parts: the object can be moved, only not proved.
+    except StoreError as error:
+        if error.status not in _KNOWS_NO_PARTS:
+            raise
+        # The object can be moved, only not proved.
         return None
     return composite_part_size_bytes(info.size, count, first)
 

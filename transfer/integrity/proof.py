@@ -60,22 +60,30 @@ def prove_upload(ours: Checksum | None, etag: str, theirs: Sequence[Checksum], *
     if ours is None:
         return VerifiedBy.UNVERIFIED
     for found in theirs:
-        if found.algorithm is ours.algorithm and found.type is ours.type:
-            if not _same_value(found, ours):
+        if found.algorithm is not ours.algorithm:
+            continue
+        if found.type is ChecksumType.UNSTATED and same_value(found, ours):
+            return _proof_by(ours)
+        if found.type is ours.type:
+            if not same_value(found, ours):
                 raise ChecksumMismatchError(
                     f"the store holds {found}, but {ours} was sent", remedy="send it again: what is there now is wrong"
                 )
-            return VerifiedBy.FULL_OBJECT if ours.type is ChecksumType.FULL_OBJECT else VerifiedBy.COMPOSITE
+            return _proof_by(ours)
     if ours.algorithm is ChecksumAlgorithm.MD5 and not encrypted_etag and etag.strip('"').lower() == _etag_form(ours):
         return VerifiedBy.MD5_ETAG
     return VerifiedBy.UNVERIFIED
 
 
-def _same_value(theirs: Checksum, ours: Checksum) -> bool:
+def same_value(theirs: Checksum, ours: Checksum) -> bool:
     """Whether both are one checksum; some stores leave out the number of parts that a composite one ends in."""
-    if theirs.type is ChecksumType.COMPOSITE and "-" not in theirs.value:
+    if theirs.type is not ChecksumType.FULL_OBJECT and "-" not in theirs.value:
         return theirs.value == ours.value.partition("-")[0]
     return theirs.value == ours.value
+
+
+def _proof_by(ours: Checksum) -> VerifiedBy:
+    return VerifiedBy.FULL_OBJECT if ours.type is ChecksumType.FULL_OBJECT else VerifiedBy.COMPOSITE
 
 
 def _etag_form(md5: Checksum) -> str:

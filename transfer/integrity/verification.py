@@ -46,11 +46,15 @@ class Verification:
     """What to compute for a download and what it must equal; `expected` is None for NONE only.
 
     An MD5 ETag is expected in base64 like all others.
+
+    Attributes:
+        certain: A difference proves damage. It does not when the store leaves open what its checksum covers.
     """
 
     kind: VerificationKind
     algorithm: ChecksumAlgorithm
     expected: Checksum | None
+    certain: bool = True
 
 
 def choose_verification(info: ObjectInfo) -> Verification:
@@ -63,11 +67,12 @@ def choose_verification(info: ObjectInfo) -> Verification:
             `encryption` that says so: their ETag looks like an MD5 and is none.
     """
     by_algorithm = {(found.algorithm, found.type): found for found in info.checksums}
-    for type_ in (ChecksumType.FULL_OBJECT, ChecksumType.COMPOSITE):
+    for type_ in ChecksumType:
         for algorithm in _STRONGEST_FIRST:
             expected = by_algorithm.get((algorithm, type_))
             if expected is not None:
-                return Verification(_kind_of(expected), algorithm, expected)
+                certain = type_ is not ChecksumType.UNSTATED
+                return Verification(_kind_of(expected), algorithm, expected, certain)
     md5 = _md5_of_etag(info)
     if md5 is not None:
         return Verification(VerificationKind.WHOLE_FILE, ChecksumAlgorithm.MD5, md5)
@@ -97,6 +102,11 @@ def composite_part_count(expected: Checksum) -> int | None:
     """How many parts a composite checksum says it covers; None when it does not say."""
     suffix = _COMPOSITE_SUFFIX.search(expected.value)
     return int(suffix.group(1)) if suffix else None
+
+
+def part_count_of_etag(etag: str) -> int | None:
+    """How many parts the ETag of a multipart object names; None for other ETags."""
+    return int(etag.strip('"').rpartition("-")[2]) if _MULTIPART_ETAG.fullmatch(etag) else None
 
 
 def composite_part_size_bytes(size_bytes: int, part_count: int, first_part_size_bytes: int) -> int | None:
@@ -140,7 +150,17 @@ def _checksum_from(
         is_possible = False
     if not is_possible:
         return None
-    is_composite = count > 0 or stated_type == ChecksumType.COMPOSITE.value
-    # There is no full-object SHA of an object in parts, but some stores say neither its type nor its part count.
-    is_composite = is_composite or (sent_in_parts and not stated_type and not algorithm.is_crc)
-    return Checksum(algorithm, text, ChecksumType.COMPOSITE if is_composite else ChecksumType.FULL_OBJECT)
+    type_ = _type_of(algorithm, stated_type, has_part_count=count > 0, sent_in_parts=sent_in_parts)
+    return Checksum(algorithm, text, type_)
+
+
+def _type_of(
+    algorithm: ChecksumAlgorithm, stated_type: str, *, has_part_count: bool, sent_in_parts: bool
+) -> ChecksumType:
+    """What a checksum covers; some stores say neither its type nor its number of parts."""
+    if has_part_count or stated_type == ChecksumType.COMPOSITE.value:
+        return ChecksumType.COMPOSITE
+    if stated_type or not sent_in_parts or algorithm is ChecksumAlgorithm.CRC64NVME:
+        return ChecksumType.FULL_OBJECT
+    # There is no full-object SHA of an object in parts; the shorter CRCs come in both forms.
+    return ChecksumType.UNSTATED if algorithm.is_crc else ChecksumType.COMPOSITE

@@ -42,6 +42,8 @@ class ChecksumType(StrEnum):
 
     FULL_OBJECT = "FULL_OBJECT"
     COMPOSITE = "COMPOSITE"
+    UNSTATED = "UNSTATED"
+    """The store does not say, and an object in parts may have either: equality proves, a difference does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +69,7 @@ class VerifiedBy(StrEnum):
     """The store checked each part against the checksum sent with it, but keeps none for the whole."""
     MD5_ETAG = "MD5 ETag"
     """The ETag is the MD5 of the content and equals ours."""
+    NOTHING_TO_VERIFY = "nothing to verify"
+    """No byte was moved that could be wrong: a folder was made for an empty object that stands for one."""
     UNVERIFIED = "unverified"
     """Nothing to compare with: sizes agree, no more is known."""

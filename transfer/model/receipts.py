@@ -50,7 +50,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An item that could not be moved; nothing was left under its final name."""
+    """An item that could not be moved; nothing half-written was left under its final name."""
 
     source: str
     destination: str

@@ -13,7 +13,6 @@ from typing import Final
 
 from transfer.model.errors import ProtocolError, WireError
 from transfer.model.receipts import Mover
-from transfer.system.positional import write_at
 from transfer.wire.flow import Flow
 from transfer.wire.heads import (
     MAX_HEAD_BYTES,
@@ -25,7 +24,10 @@ from transfer.wire.heads import (
 )
 from transfer.wire.origin import Origin
 from transfer.wire.proxy import Proxy
-from transfer.wire.stream import ByteStream, PeerAnsweredError, Tap
+from transfer.wire.stream import ByteStream, PeerAnsweredError, Tap, closed_early, land
+
+UNSIZED_HOP_BYTES: Final = 256 * 1024
+"""One hop of a body whose head does not tell its length: rare, and its chunks are small."""
 
 INPUT_BUFFER_BYTES: Final = 16 * 1024
 """Holds heads and small bodies; the first bytes of a large body that land here take the slow path, so it is small."""
@@ -95,16 +97,20 @@ class Connection:
         The answer's body must be read to its end before the connection can serve again.
 
         Raises:
-            WireError: The conversation failed; the connection is closed.
+            WireError: The conversation failed; the connection is closed. A success that was told before the server
+                had the whole body is a failure too.
             SourceChangedError: The body's file ended early; the connection is closed.
+            OSError: The body's file could not be read; the connection is closed.
         """
         if self.state is not ConnectionState.IDLE:
             raise RuntimeError(f"{self!r} is not idle")
         self.state = ConnectionState.BUSY
         self.stream.stall_seconds = request.stall_seconds or self._stall_seconds
         try:
-            sent_all = await self._send(request, flow)
+            sent_by = await self._send(request, flow)
             head = await self._receive_final_head()
+            if sent_by is None and head.status < 300:
+                raise WireError("the server answered before it had the whole body", answered=True)
             framing = body_framing(request.method, head)
         except WireError as error:
             error.reused = self.requests_served > 0
@@ -113,8 +119,8 @@ class Connection:
         except BaseException:
             self.close()
             raise
-        reusable = sent_all and head.keep_alive and (framing.chunked or framing.length is not None)
-        return Response(self, head, framing, reusable=reusable, sent_by=self._sent_by(request.body))
+        reusable = sent_by is not None and head.keep_alive and (framing.chunked or framing.length is not None)
+        return Response(self, head, framing, reusable=reusable, sent_by=sent_by or Mover.NONE)
 
     def close(self) -> None:
         """Close the connection; idempotent."""
@@ -132,30 +138,26 @@ class Connection:
         else:
             self.close()
 
-    def _sent_by(self, body: Body) -> Mover:
-        """What carried a request's body."""
-        if isinstance(body, FileBody) or self.stream.sends_by is Mover.TLS:
-            return self.stream.sends_by
-        return Mover.BUFFER
-
-    async def _send(self, request: Request, flow: Flow) -> bool:
-        """Send head and body; False when the peer answered before it had everything."""
+    async def _send(self, request: Request, flow: Flow) -> Mover | None:
+        """Send head and body; what carried the body, or None when the peer answered before it had everything."""
         body = request.body
         length = body.length if isinstance(body, FileBody) else len(body)
         try:
             head = self._head_of(request, length)
             if isinstance(body, FileBody):
                 await self.stream.send(memoryview(head), more=bool(length))
-                await self.stream.send_file(body.fd, body.offset, length, flow)
-            elif length <= INPUT_BUFFER_BYTES:
+                return await self.stream.send_file(body.fd, body.offset, length, flow)
+            if length <= INPUT_BUFFER_BYTES:
+                if length:
+                    await flow.admit(length)
                 await self.stream.send(memoryview(head + body if length else head))
                 flow.moved(length)
             else:
                 await self.stream.send(memoryview(head), more=True)
                 await self._send_from_memory(memoryview(body), flow)
         except PeerAnsweredError:
-            return False
-        return True
+            return None
+        return self.stream.sends_by
 
     async def _send_from_memory(self, view: memoryview, flow: Flow) -> None:
         while view:
@@ -240,7 +242,7 @@ class Response:
 
     Attributes:
         length: Bytes of the body when the head told, else None.
-        sent_by: What carried the body of the request.
+        sent_by: What carried the body of the request; NONE when the server did not wait for all of it.
     """
 
     def __init__(
@@ -315,12 +317,13 @@ class Response:
                 self._finish()
         return got
 
-    async def read_into_file(self, fd: int, offset: int, flow: Flow, tap: Tap | None) -> Mover:
+    async def read_into_file(self, fd: int, offset: int, expected: int, flow: Flow, tap: Tap | None) -> Mover:
         """Move the whole body into a file at `offset`.
 
         Args:
             fd: Open for writing.
             offset: Where the body's first byte goes.
+            expected: Bytes the body must have; no byte beyond them is written.
             flow: Counts and paces.
             tap: Sees the bytes in order.
 
@@ -329,28 +332,42 @@ class Response:
 
         Raises:
             WireError: The connection broke before the end.
-            ProtocolError: The answer does not tell its length.
+            ProtocolError: The body is longer or shorter than expected.
             OSError: The file could not be written.
         """
-        if self._left is None:
-            self.abandon()
-            raise ProtocolError("the answer does not tell the length of its body")
         stream = self.connection.stream
         try:
-            buffered = self.connection.take_buffered(self._left)
+            if self.length is None:
+                await self._read_unsized_into_file(fd, offset, expected, flow, tap)
+                return stream.receives_by
+            if self.length != expected:
+                raise ProtocolError(f"the server sends {self.length} bytes where {expected} were expected")
+            buffered = self.connection.take_buffered(expected)
+            received = len(buffered)
             if buffered:
-                write_at(fd, buffered, offset)
-                if tap is not None:
-                    tap(buffered)
-                flow.moved(len(buffered))
-                self._left -= len(buffered)
-            await stream.receive_into_file(fd, offset + len(buffered), self._left, flow, tap)
+                await land(fd, buffered, offset, flow, tap)
+            await stream.receive_into_file(fd, offset + received, expected - received, flow, tap)
         except BaseException:
             self.abandon()
             raise
         self._left = 0
         self._finish()
         return stream.receives_by
+
+    async def _read_unsized_into_file(self, fd: int, offset: int, expected: int, flow: Flow, tap: Tap | None) -> None:
+        """Move a body into a file whose end only its coding or the connection tells."""
+        hop = memoryview(bytearray(min(expected, UNSIZED_HOP_BYTES, flow.step_bytes) or 1))
+        left = expected
+        # Asks on after the last expected byte: the end of the coding has to be read, and more bytes are an error.
+        while got := await self.read_into(hop[: max(1, min(left, len(hop)))]):
+            if got > left:
+                raise ProtocolError(f"the server sends more than the {expected} bytes that were expected")
+            await land(fd, hop[:got], offset + expected - left, flow, tap)
+            left -= got
+        if left and self._chunked:
+            raise ProtocolError(f"the server sent {expected - left} bytes where {expected} were expected")
+        if left:
+            raise closed_early(left)
 
     def abandon(self) -> None:
         """Give the rest of the body up; the connection closes unless the body had ended."""

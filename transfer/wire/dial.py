@@ -10,10 +10,13 @@ import asyncio
 import socket
 import ssl
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import anyio
+import anyio.to_thread
 
 from transfer.model.errors import ConnectError, WireError
 from transfer.wire.connection import Connection
@@ -25,7 +28,7 @@ from transfer.wire.stream import RECEIVE_BUFFER_BYTES, ByteStream
 from transfer.wire.tls import TlsStream, make_tls_context, wrap_socket
 
 CONNECT_SECONDS: Final = 10.0
-"""How long one address may take to accept a connection; the next one is tried after that."""
+"""How long one address may take to accept a connection, the next one is tried after that; and a name to resolve."""
 
 RESOLUTION_SECONDS: Final = 30.0
 """How long the addresses of a name are used before it is asked for again: S3 moves its front ends by short-lived DNS
@@ -50,6 +53,7 @@ class Dialer:
         self._stall_seconds: Final = stall_seconds
         self._tls_context: ssl.SSLContext | None = None
         self._resolutions: dict[tuple[str, int], _Resolution] = {}
+        self._resolving: defaultdict[tuple[str, int], anyio.Lock] = defaultdict(anyio.Lock)
         self._hop: Final = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
 
     async def dial(self, origin: Origin) -> Connection:
@@ -115,24 +119,29 @@ class Dialer:
         ) from failure
 
     async def _resolve(self, origin: Origin) -> _Resolution:
-        loop = asyncio.get_running_loop()
         known = self._fresh_resolution(origin)
         if known is not None:
             return known
         try:
-            answers = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+            # One asks for a name, the others share the answer: they take turns with its addresses, and a resolver
+            # that never answers blocks one thread.
+            with anyio.fail_after(CONNECT_SECONDS):
+                async with self._resolving[origin.host, origin.port]:
+                    return self._fresh_resolution(origin) or await self._look_up(origin)
         except (OSError, UnicodeError) as error:
+            late = f" within {CONNECT_SECONDS:g} s" if isinstance(error, TimeoutError) else ""
             raise ConnectError(
-                f"the name {origin.host} cannot be resolved",
+                f"the name {origin.host} cannot be resolved{late}",
                 subject=str(origin),
                 remedy="check the endpoint URL and the network",
             ) from error
-        # Those who asked at the same time share the first answer, so that they take turns with its addresses.
-        known = self._fresh_resolution(origin)
-        if known is not None:
-            return known
+
+    async def _look_up(self, origin: Origin) -> _Resolution:
+        """Ask the system's resolver, in a thread that is left behind when nobody waits for it any more."""
+        ask = partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
+        answers = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
         addresses = tuple(dict.fromkeys((int(family), tuple(address)) for family, _, _, _, address in answers))
-        found = _Resolution(addresses, loop.time() + RESOLUTION_SECONDS)
+        found = _Resolution(addresses, asyncio.get_running_loop().time() + RESOLUTION_SECONDS)
         self._resolutions[origin.host, origin.port] = found
         return found
 

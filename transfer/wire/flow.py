@@ -37,11 +37,6 @@ class Flow:
         self._on_bytes = on_bytes
         self._limiter = limiter
 
-    @property
-    def is_limited(self) -> bool:
-        """Whether `admit` may wait."""
-        return self._limiter is not None
-
     async def admit(self, count: int) -> None:
         """Wait until `count` bytes may move."""
         if self._limiter is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import Final, NoReturn
@@ -13,6 +14,28 @@ from transfer.wire.stream import ByteStream, PeerAnsweredError, broken_connectio
 
 _MSG_MORE: Final[int] = getattr(socket, "MSG_MORE", 0)
 _MSG_NOSIGNAL: Final[int] = getattr(socket, "MSG_NOSIGNAL", 0)
+
+_NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+"""sendfile(2): the file system of this file, or this system, cannot do it."""
+
+_SOCKET_ERRORS: Final = frozenset(
+    {
+        errno.EPIPE,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+        errno.ECONNREFUSED,
+        errno.ENOTCONN,
+        errno.ESHUTDOWN,
+        errno.ETIMEDOUT,
+        errno.EHOSTUNREACH,
+        errno.EHOSTDOWN,
+        errno.ENETUNREACH,
+        errno.ENETDOWN,
+        errno.ENETRESET,
+        errno.ENOBUFS,
+    }
+)
+"""What a call with both a socket and a file says of the socket (tcp(7), ip(7)); anything else is about the file."""
 
 
 class PlainStream(ByteStream):
@@ -50,12 +73,14 @@ class PlainStream(ByteStream):
 
 
 class SendfileStream(PlainStream):
-    """A TCP socket on Linux: the kernel moves file ranges from the page cache to the socket with sendfile(2)."""
+    """A TCP socket on Linux: the kernel moves file ranges from the page cache to the socket with sendfile(2).
 
-    sends_by = Mover.SENDFILE
+    A file that the kernel cannot send so (some FUSE and overlay file systems) goes through memory.
+    """
 
-    async def send_file(self, fd: int, offset: int, count: int, flow: Flow) -> None:
+    async def send_file(self, fd: int, offset: int, count: int, flow: Flow) -> Mover:
         """See `ByteStream.send_file`."""
+        begin = offset
         while count:
             step = min(count, flow.step_bytes)
             await flow.admit(step)
@@ -67,9 +92,14 @@ class SendfileStream(PlainStream):
                     await self._wait_to_send()
                     continue
                 except OSError as error:
+                    if offset == begin and error.errno in _NO_SENDFILE:
+                        return await self._send_file_by_reading(fd, offset, count, flow, admitted=step)
+                    if error.errno not in _SOCKET_ERRORS:
+                        raise
                     self._raise_send_error(error)
                 if sent == 0:
                     raise SourceChangedError("the file became shorter while it was read")
                 offset += sent
                 flow.moved(sent)
             count -= step
+        return Mover.SENDFILE

@@ -53,11 +53,6 @@ class ConnectionPool:
         for connection in [*idle, *self._busy]:
             connection.close()
 
-    @property
-    def open_connections(self) -> int:
-        """Connections that exist now, idle ones included."""
-        return len(self._busy) + sum(len(kept) for kept in self._idle.values())
-
     @asynccontextmanager
     async def exchange(self, origin: Origin, request: Request, flow: Flow) -> AsyncIterator[Response]:
         """Send a request and lend its response until the block ends.

@@ -2,6 +2,9 @@
 
 A stream moves bytes and waits for readiness. It never retries, never interprets what it carries, and has exactly one
 user at a time. Cancelling any of its coroutines leaves it in an unknown position: the owner must then close it.
+
+The event loop must be able to watch sockets: a selector loop, which is not what Windows starts unless it is told to
+(`asyncio.SelectorEventLoop`).
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from transfer.model.errors import SourceChangedError, StalledError, WireError
+from transfer.model.errors import ConfigurationError, SourceChangedError, StalledError, WireError
 from transfer.model.receipts import Mover
 from transfer.system.positional import read_at, write_at
 from transfer.wire.flow import Flow
@@ -39,7 +42,7 @@ class ByteStream(ABC):
     """One connected socket with the movers that suit it.
 
     Attributes:
-        sends_by: What carries file ranges out.
+        sends_by: What carries bytes out that pass through this process.
         receives_by: What carries bodies into files.
         stall_seconds: How long one wait may last before the watchdog fails it; None exempts the current exchange.
         waiting_since: The loop's time at which the current wait began, or None while bytes move.
@@ -83,27 +86,38 @@ class ByteStream(ABC):
             WireError: The connection broke.
         """
 
-    async def send_file(self, fd: int, offset: int, count: int, flow: Flow) -> None:
+    async def send_file(self, fd: int, offset: int, count: int, flow: Flow) -> Mover:
         """Send `count` bytes of a file from `offset`.
+
+        Returns:
+            What carried them.
 
         Raises:
             PeerAnsweredError: The peer answered or closed before everything was sent.
             SourceChangedError: The file ended before `count` bytes.
             WireError: The connection broke.
+            OSError: The file could not be read.
         """
+        return await self._send_file_by_reading(fd, offset, count, flow, admitted=0)
+
+    async def _send_file_by_reading(self, fd: int, offset: int, count: int, flow: Flow, admitted: int) -> Mover:
+        """See `send_file`; `flow` has let the first `admitted` bytes go already."""
         if self._send_buffer is None:
             self._send_buffer = memoryview(bytearray(SEND_BUFFER_BYTES))
         view = self._send_buffer
         while count:
-            step = min(count, len(view), flow.step_bytes)
-            await flow.admit(step)
-            got = read_at(fd, view[:step], offset)
+            got = read_at(fd, view[: min(count, flow.step_bytes)], offset)
             if got == 0:
                 raise SourceChangedError("the file became shorter while it was read")
+            due = max(0, got - admitted)
+            admitted -= got - due
+            if due:
+                await flow.admit(due)
             await self.send(view[:got], more=got < count)
             offset += got
             count -= got
             flow.moved(got)
+        return self.sends_by
 
     async def receive_into(self, view: memoryview) -> int:
         """Receive at least one byte into `view`; 0 means that the peer closed.
@@ -128,14 +142,9 @@ class ByteStream(ABC):
                 await self._wait_to_receive()
             if got == 0:
                 raise closed_early(count)
-            if tap is not None:
-                tap(view[:got])
-            write_at(fd, view[:got], offset)
+            await land(fd, view[:got], offset, flow, tap)
             offset += got
             count -= got
-            flow.moved(got)
-            # Paid for afterwards: how much arrives is known only then, and nobody else may have used the hop before.
-            await flow.admit(got)
 
     def close(self) -> None:
         """Close the socket; idempotent. A coroutine waiting on it fails with WireError."""
@@ -163,23 +172,34 @@ class ByteStream(ABC):
             self.fail(StalledError(f"no byte moved for {self.stall_seconds:g} s"))
 
     async def _wait(self, *, readable: bool, writable: bool) -> None:
-        """Wait until the socket is ready in any of the directions asked for."""
+        """Wait until the socket is ready in any of the directions asked for.
+
+        Raises:
+            ConfigurationError: The event loop cannot watch sockets.
+            WireError: What `fail` was given meanwhile.
+        """
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiter = waiter
         self.waiting_since = self._loop.time()
         try:
-            if readable:
-                self._loop.add_reader(self._fd, _wake, waiter)
-            if writable:
-                self._loop.add_writer(self._fd, _wake, waiter)
-            await waiter
-        finally:
-            if readable:
-                self._loop.remove_reader(self._fd)
-            if writable:
-                self._loop.remove_writer(self._fd)
-            self._waiter = None
-            self.waiting_since = None
+            try:
+                if readable:
+                    self._loop.add_reader(self._fd, _wake, waiter)
+                if writable:
+                    self._loop.add_writer(self._fd, _wake, waiter)
+                await waiter
+            finally:
+                self._waiter = None
+                self.waiting_since = None
+                if readable:
+                    self._loop.remove_reader(self._fd)
+                if writable:
+                    self._loop.remove_writer(self._fd)
+        except NotImplementedError as error:
+            raise ConfigurationError(
+                f"the event loop {type(self._loop).__name__} cannot watch sockets",
+                remedy="run in a selector loop: asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)",
+            ) from error
 
     async def _wait_to_receive(self) -> None:
         """Wait until there is something to receive."""
@@ -194,6 +214,22 @@ class ByteStream(ABC):
         await self._wait(readable=True, writable=True)
         if self.is_stale():
             raise PeerAnsweredError
+
+
+async def land(fd: int, view: memoryview, offset: int, flow: Flow, tap: Tap | None) -> None:
+    """Write received bytes to their place in a file; `tap` sees them first.
+
+    They are paid for afterwards: how many arrive is known only then, and until they are written nobody else may use
+    the memory they are in.
+
+    Raises:
+        OSError: The file could not be written.
+    """
+    if tap is not None:
+        tap(view)
+    write_at(fd, view, offset)
+    flow.moved(len(view))
+    await flow.admit(len(view))
 
 
 def broken_connection(error: OSError) -> WireError:

@@ -70,7 +70,11 @@ def _allocate(fd: int, size: int) -> None:
 
 @cache
 def _native_fallocate() -> Callable[[int, int], None] | None:
-    """X FUSE or ZFS that would write the whole file over once before the download starts."""
+    """The system call itself, or None where there is none.
+
+    The C library's `posix_fallocate` makes up for a file system that lacks the call, such as NFS, FUSE or ZFS: that
+    would write the whole file over once before the download starts.
+    """
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None, use_errno=True)

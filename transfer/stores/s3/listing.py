@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import md5
 
+from transfer.model.errors import ProtocolError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListPage
 from transfer.stores.s3.store import Call, S3Store
@@ -49,7 +50,7 @@ async def delete_objects(store: S3Store, bucket: str, keys: Sequence[str]) -> tu
 
     Raises:
         StoreError: The store refused the whole request.
-        WireError: The conversation failed.
+        WireError: The conversation failed or its answer is no result.
     """
     body = build_delete(keys)
     # Many stores still demand Content-MD5 here, though AWS takes any checksum.
@@ -58,4 +59,6 @@ async def delete_objects(store: S3Store, bucket: str, keys: Sequence[str]) -> tu
         "content-md5": b64encode(md5(body, usedforsecurity=False).digest()).decode("ascii"),
     }
     _, answer = await store.fetch(Call("POST", S3Location(bucket), (("delete", ""),), headers, body))
-    return parse_delete_result(answer) if answer else ()
+    if not answer:
+        raise ProtocolError("the store does not say which keys it removed", subject=str(S3Location(bucket)))
+    return parse_delete_result(answer)

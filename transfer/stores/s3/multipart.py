@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from transfer.model.checksums import Checksum
 from transfer.model.locations import S3Location
-from transfer.stores.s3.objects import Written, written_from
+from transfer.stores.s3.objects import Written, written_by, written_from
 from transfer.stores.s3.store import Call, S3Store
 from transfer.stores.s3.xml import CompletedPart, build_complete, parse_complete, parse_create_upload
 from transfer.wire.connection import Body
@@ -57,8 +57,7 @@ async def upload_part(
     """
     query = (("partNumber", str(number)), ("uploadId", upload.upload_id))
     async with store.exchange(Call("PUT", upload.location, query, headers, body), flow) as response:
-        await response.read()
-        return written_from(response.headers, response.sent_by)
+        return await written_by(response, upload.location)
 
 
 async def complete_upload(

@@ -15,7 +15,7 @@ from transfer.model.objects import ObjectInfo
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover
 from transfer.plan.remedies import remedy_of
-from transfer.stores.s3.store import Call, S3Store, http_date_seconds
+from transfer.stores.s3.store import Call, S3Store, embedded_error, http_date_seconds
 from transfer.wire.connection import Body, Response
 from transfer.wire.flow import Flow
 
@@ -50,21 +50,26 @@ async def put_object(
         WireError: The conversation failed.
     """
     async with store.exchange(Call("PUT", location, (), headers, body), flow) as response:
-        await response.read()
-        return written_from(response.headers, response.sent_by)
+        return await written_by(response, location)
 
 
-async def head_object(store: S3Store, location: S3Location) -> ObjectInfo:
+async def head_object(store: S3Store, location: S3Location, etag: str = "") -> ObjectInfo:
     """Ask what is known of an object (HeadObject), stored checksums included.
 
     The answer to a HEAD has no body, so the reason of a refusal is asked for by a second request.
+
+    Args:
+        store: Where.
+        location: The object.
+        etag: The version that is meant; "" takes any.
 
     Raises:
         StoreError: There is no such object or bucket, or no access to it.
         WireError: The conversation failed.
     """
     try:
-        async with store.exchange(Call("HEAD", location, (), _CHECKSUM_MODE)) as response:
+        condition = {"if-match": etag} if etag else {}
+        async with store.exchange(Call("HEAD", location, (), {**_CHECKSUM_MODE, **condition})) as response:
             return object_info(response.headers, length_of(response.headers))
     except StoreError as error:
         if error.status == 404:
@@ -86,17 +91,28 @@ async def head_part(store: S3Store, location: S3Location, part_number: int, etag
         return length_of(response.headers)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The version of an object that is meant, and which of its bytes.
+
+    Attributes:
+        etag: What it must have, "" when it is not known.
+        size: Of the whole object, in bytes.
+        range: Which bytes; None for all of them.
+    """
+
+    location: S3Location
+    etag: str
+    size: int
+    range: ByteRange | None = None
+
+
 @asynccontextmanager
-async def get_object(
-    store: S3Store, location: S3Location, etag: str | None, wanted: ByteRange | None = None
-) -> AsyncIterator[Response]:
+async def get_object(store: S3Store, wanted: Wanted) -> AsyncIterator[Response]:
     """Open an object, or a range of it, for reading (GetObject).
 
-    Args:
-        store: Where.
-        location: The object.
-        etag: The version that is meant; another one is an error, never a mixture. None takes any.
-        wanted: The range, or None for all of it.
+    The store is asked for that version alone (If-Match), and its answer is checked against it as well, since some
+    stores do not look at the condition.
 
     Raises:
         StoreError: As for any request; PreconditionFailed when the object is another one now.
@@ -104,13 +120,12 @@ async def get_object(
         WireError: The conversation failed.
     """
     headers = dict(_CHECKSUM_MODE)
-    if etag:
-        headers["if-match"] = etag
-    if wanted is not None:
-        headers["range"] = wanted.http_range()
-    async with store.exchange(Call("GET", location, (), headers)) as response:
-        if wanted is not None:
-            _require_range(response, wanted, location)
+    if wanted.etag:
+        headers["if-match"] = wanted.etag
+    if wanted.range is not None:
+        headers["range"] = wanted.range.http_range()
+    async with store.exchange(Call("GET", wanted.location, (), headers)) as response:
+        _require_version(response, wanted)
         yield response
 
 
@@ -122,6 +137,26 @@ async def delete_object(store: S3Store, location: S3Location) -> None:
         WireError: The conversation failed.
     """
     await store.fetch(Call("DELETE", location))
+
+
+async def written_by(response: Response, location: S3Location) -> Written:
+    """Read the answer to a write to its end.
+
+    Raises:
+        StoreError: The body of the success is an error document.
+        ProtocolError: There is no ETag: whatever answered did not store an object.
+    """
+    body = await response.read()
+    error = embedded_error(location, body, response.headers)
+    if error is not None:
+        raise error
+    if not response.headers.get("etag"):
+        raise ProtocolError(
+            "the answer names no ETag, so nothing shows that the object was stored",
+            subject=str(location),
+            remedy="check that the endpoint is an S3 store",
+        )
+    return written_from(response.headers, response.sent_by)
 
 
 def written_from(headers: Mapping[str, str], mover: Mover = Mover.NONE) -> Written:
@@ -172,11 +207,22 @@ def _version_of(headers: Mapping[str, str]) -> str | None:
     return None if version in (None, "", "null") else version
 
 
-def _require_range(response: Response, wanted: ByteRange, location: S3Location) -> None:
-    """Refuse an answer whose range is not the one asked for (RFC 9110, section 14.4)."""
-    answered = response.headers.get("content-range", "").partition("/")[0]
-    if response.status != 206 or answered != f"bytes {wanted.offset}-{wanted.end - 1}":
-        raise ProtocolError("the store answered with another range than was asked for", subject=str(location))
+def _require_version(response: Response, wanted: Wanted) -> None:
+    """Refuse an answer from another version of the object, or for another range (RFC 9110, section 14.4)."""
+    etag = response.headers.get("etag", "")
+    total = str(wanted.size)
+    if wanted.range is not None:
+        answered, _, told = response.headers.get("content-range", "").partition("/")
+        if response.status != 206 or answered != f"bytes {wanted.range.offset}-{wanted.range.end - 1}":
+            message = "the store answered with another range than was asked for"
+            raise ProtocolError(message, subject=str(wanted.location))
+        total = told if told != "*" else total
+    if (wanted.etag and etag and etag != wanted.etag) or total != str(wanted.size):
+        error = StoreError(
+            "the object changed while it was read", status=412, code="PreconditionFailed", subject=str(wanted.location)
+        )
+        error.remedy = remedy_of(error)
+        raise error
 
 
 async def _name_what_is_missing(store: S3Store, location: S3Location, error: StoreError) -> StoreError:

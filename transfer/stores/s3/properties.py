@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlencode
 
+from transfer.model.errors import UsageError
 from transfer.model.objects import MTIME_METADATA_KEY, ObjectProperties
 
 _NANOSECONDS = 1_000_000_000
+_NAME_REMEDY = "use letters, digits and - in the key"
+_VALUE_REMEDY = "use printable ASCII characters only"
+# RFC 9110, section 5.6.2.
+_header_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
 def property_headers(properties: ObjectProperties, content_type: str | None, mtime_ns: int | None) -> dict[str, str]:
@@ -16,6 +22,9 @@ def property_headers(properties: ObjectProperties, content_type: str | None, mti
         properties: What the user wants.
         content_type: What was guessed for it, used when the user said nothing.
         mtime_ns: The source's modification time, kept as rclone keeps it, unless the user set that key.
+
+    Raises:
+        UsageError: A value, or the name of a metadata key, cannot be sent in a header; tags can hold anything.
     """
     metadata = dict(properties.metadata)
     if mtime_ns is not None:
@@ -31,8 +40,14 @@ def property_headers(properties: ObjectProperties, content_type: str | None, mti
         "x-amz-acl": properties.acl,
         "x-amz-tagging": urlencode(properties.tags) if properties.tags else None,
     }
+    for key in metadata:
+        if not _header_token(key):
+            raise UsageError("it is no header name", subject=f"metadata key {key!a}", remedy=_NAME_REMEDY)
     headers = {name: value for name, value in plain.items() if value is not None}
     headers.update({f"x-amz-meta-{key.lower()}": value for key, value in metadata.items()})
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise UsageError(f"{value[:40]!a} cannot be sent in a header", subject=name, remedy=_VALUE_REMEDY)
     return headers
 
 

@@ -113,9 +113,9 @@ class S3Store:
         async with self.exchange(call) as response:
             body = await response.read()
             headers = response.headers
-        error = parse_error(body) if body else None
+        error = embedded_error(call.location, body, headers)
         if error is not None:
-            raise _store_error(call.location, 200, error, headers)
+            raise error
         return headers, body
 
     async def renew_credentials(self, generation: int) -> bool:
@@ -226,6 +226,12 @@ class S3Store:
             self._signers.clear()
             self._credentials = found
         self._checked_seconds = time.monotonic()
+
+
+def embedded_error(location: S3Location, body: bytes, headers: Mapping[str, str]) -> StoreError | None:
+    """The error that came in the body of a success, as S3 sends it when a request fails after its answer began."""
+    error = parse_error(body) if body else None
+    return None if error is None else _store_error(location, 200, error, headers)
 
 
 async def _error_of(response: Response, location: S3Location) -> StoreError:

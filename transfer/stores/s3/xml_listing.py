@@ -50,11 +50,11 @@ class _Collected:
 
 
 def parse_list_page(body: bytes) -> ListPage:
-    """Read the answer of ListObjectsV2 or of ListObjects (version 1).
+    """Read the answer of ListObjectsV2.
 
     Returns:
-        The page; `next_token` is the continuation token of version 2, the next marker of version 1, or None
-        on the last page. Keys are decoded, ETags are kept as written, quotes included.
+        The page; `next_token` is the continuation token, or None on the last page. Keys are decoded, ETags are kept
+        as written, quotes included.
 
     Raises:
         ProtocolError: The body is no listing, an entry has no name or size, or more follows and nothing says
@@ -68,7 +68,7 @@ def parse_list_page(body: bytes) -> ListPage:
     if not all(raw.prefixes):
         raise ProtocolError("a common prefix of a listing is empty")
     prefixes = tuple([decode(prefix) for prefix in raw.prefixes])
-    return ListPage(objects, prefixes, _find_next(raw.top, objects, prefixes, decode))
+    return ListPage(objects, prefixes, _find_next(raw.top))
 
 
 def _collect(body: bytes) -> _Collected:
@@ -119,26 +119,11 @@ def _build_object(fields: dict[str, str], decode: Callable[[str], str]) -> Liste
     )
 
 
-def _find_next(
-    top: dict[str, str],
-    objects: tuple[ListedObject, ...],
-    prefixes: tuple[str, ...],
-    decode: Callable[[str], str],
-) -> str | None:
-    """Where the next page begins. Only version 1 answers with `Marker`; there the last name will do."""
-    token = top.get("NextContinuationToken")
+def _find_next(top: dict[str, str]) -> str | None:
+    """Where the next page begins. Some stores leave out `IsTruncated`; then the token alone says that there is one."""
+    token = top.get("NextContinuationToken") or None
     if not (parse_flag(top["IsTruncated"]) if "IsTruncated" in top else token):
         return None
-    if token:
-        return token
-    if top.get("NextMarker"):
-        return decode(top["NextMarker"])
-    names = [*(entry.key for entry in objects[-1:]), *prefixes[-1:]]
-    if "Marker" in top and names:
-        return max(names, key=_byte_order)
-    raise ProtocolError("a listing is cut short and does not say where it goes on")
-
-
-def _byte_order(name: str) -> bytes:
-    """S3 orders keys by the bytes of their UTF-8 form."""
-    return name.encode("utf-8", "surrogateescape")
+    if token is None:
+        raise ProtocolError("a listing is cut short and does not say where it goes on")
+    return token

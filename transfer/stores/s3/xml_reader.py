@@ -8,6 +8,7 @@ and `xml_listing`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -23,6 +24,8 @@ MAX_DEPTH = 16
 MAX_ELEMENTS = 100_000
 """1,000 entries have about 15 elements each; the bound keeps the memory of a tree in proportion."""
 
+_ROOT_LOOK_BYTES = 4096
+"""A declaration and the first start tag fit many times over."""
 _MAX_NUMBER_DIGITS = 19
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -128,6 +131,19 @@ def read_tree(body: bytes) -> Element:
 
     read_document(body, on_start, on_end, text.append)
     return top.children[0]
+
+
+def find_root_name(body: bytes) -> str | None:
+    """The name of the root element, by a look at the first bytes only; None when they hold no start tag.
+
+    Says nothing of the rest: a document that is not well formed may have a root too.
+    """
+    names: list[str] = []
+    parser = ParserCreate("UTF-8")
+    parser.StartElementHandler = lambda name, _attributes: names.append(name)
+    with suppress(ExpatError):
+        parser.Parse(body.lstrip()[:_ROOT_LOOK_BYTES], False)
+    return local_name(names[0]) if names else None
 
 
 def local_name(name: str) -> str:
