@@ -26,6 +26,11 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    """The public names, so that an interpreter or an editor can offer them."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute may be anything
     """Load a public name from its home module on first use (PEP 562)."""
     home = _HOMES.get(name)

@@ -1,6 +1,7 @@
 """Whole trees up and down: names, links, what is left out, and what stands for a folder."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from tests.integration.samples import (
     settled,
     write_tree,
 )
+from tests.support.servers import S3Server
 from transfer import Transfer, TransferError, TransferOptions
+from transfer.model.checksums import VerifiedBy
+from transfer.model.errors import LocalFileError, UsageError
+from transfer.model.events import Event, Warned
 from transfer.model.receipts import Failure, Receipt, Skip
 
 ODD_TREE = {
@@ -239,3 +244,49 @@ async def test_same_run_can_be_repeated(oracle: Any, bucket: str, tmp_path: Path
             assert len(await settled(transfer.copy_tree(tmp_path / "in", f"s3://{bucket}/"))) == 2
 
     assert objects_in(oracle, bucket) == {"a": b"1", "b": b"2"}
+
+
+async def test_what_copy_tree_leaves_out_is_told(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"a": b"a"})
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    events: list[Event] = []
+
+    async with Transfer(on_event=events.append) as transfer:
+        receipts = await settled(transfer.copy_tree(tmp_path, f"s3://{bucket}/"))
+
+    assert [receipt.destination for receipt in receipts] == [f"s3://{bucket}/a"]
+    (warned,) = [event for event in events if isinstance(event, Warned)]
+    assert warned.message.startswith(f"{tmp_path}/nowhere: skipped: ")
+
+
+async def test_folder_marker_leaves_nothing_to_verify(moto: S3Server, s3_client: Any, tmp_path: Path) -> None:
+    oracle = s3_client(moto)
+    oracle.create_bucket(Bucket="marked-folders")
+    put_objects(oracle, "marked-folders", {"t/folder/": b""})
+
+    async with Transfer() as transfer:
+        (made,) = await settled(transfer.copy_tree("s3://marked-folders/t/", tmp_path))
+
+    assert made.verified_by is VerifiedBy.NOTHING_TO_VERIFY
+    assert (tmp_path / "folder").is_dir()
+
+
+async def test_key_with_a_bracket_is_fetched_by_its_name(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    put_objects(oracle, bucket, {"report[1].pdf": b"1", "report1.pdf": b"2", "x[1]/a": b"3", "only1": b"4"})
+    (tmp_path / "file").write_bytes(b"old")
+
+    async with Transfer() as transfer:
+        await settled(transfer.copy_many([f"s3://{bucket}/report[1].pdf"], str(tmp_path / "file")))
+        await settled(transfer.copy_many([f"s3://{bucket}/x[1]"], str(tmp_path / "tree"), recursive=True))
+        await settled(transfer.copy_many([f"s3://{bucket}/only[1]"], str(tmp_path / "matches")))
+        with pytest.raises(UsageError):
+            await settled(transfer.copy_many([f"s3://{bucket}/only[1]"], str(tmp_path / "file")))
+
+    assert read_tree(tmp_path) == {"file": b"1", "tree/a": b"3", "matches/only1": b"4"}
+
+
+async def test_closed_standard_input_is_named(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    async with Transfer() as transfer:
+        with pytest.raises(LocalFileError, match="standard input is closed"):
+            await transfer.copy("-", f"s3://{bucket}/key")

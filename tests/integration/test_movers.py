@@ -1,5 +1,8 @@
 """The same bytes move whatever carries them: the kernel, the portable mover, or TLS."""
 
+import errno
+import hashlib
+import os
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,13 +12,14 @@ import pytest
 
 from tests.support.certificates import make_certificate
 from tests.support.fault_proxy import FaultProxy
-from tests.support.http_server import server_context
+from tests.support.http_server import Handler, HttpServer, Peer, server_context
 from tests.support.servers import S3Server
+from transfer.engine.reasons import PORTABLE
 from transfer.engine.transfer import Transfer
 from transfer.model.checksums import VerifiedBy
-from transfer.model.errors import TlsError
+from transfer.model.errors import LocalFileError, ProtocolError, TlsError
 from transfer.model.events import Event
-from transfer.model.options import ConnectionOptions
+from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.receipts import Mover
 from transfer.wire import dial
 from transfer.wire.plain import PlainStream
@@ -104,3 +108,90 @@ async def test_any_certificate_will_do_when_the_user_says_so(
     async with Transfer(connection=options) as transfer:
         await transfer.copy(source, f"s3://{seaweed_bucket}/key")
     assert seaweed_oracle.get_object(Bucket=seaweed_bucket, Key="key")["Body"].read() == b"not so secret"
+
+
+def refuse_sendfile(patch: pytest.MonkeyPatch, number: int) -> None:
+    def sendfile(*_: int) -> int:
+        raise OSError(number, os.strerror(number))
+
+    patch.setattr(os, "sendfile", sendfile)
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_file_the_kernel_cannot_send_is_told_in_its_receipt(
+    seaweed: S3Server, seaweed_bucket: str, tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_sendfile(monkeypatch, errno.EINVAL)
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(random.Random(size).randbytes(size))
+    async with Transfer(endpoint_url=seaweed.endpoint_url) as transfer:
+        sent = await transfer.copy(source, f"s3://{seaweed_bucket}/key")
+        await transfer.copy(f"s3://{seaweed_bucket}/key", target)
+    assert target.read_bytes() == source.read_bytes()
+    assert (sent.mover, sent.mover_reason, sent.retries) == (Mover.BUFFER, PORTABLE, 0)
+
+
+@pytest.mark.usefixtures("keys")
+async def test_a_file_the_disk_cannot_read_is_named(
+    seaweed: S3Server, seaweed_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_sendfile(monkeypatch, errno.EIO)
+    source = tmp_path / "source"
+    source.write_bytes(bytes(3 * MIB))
+    async with Transfer(endpoint_url=seaweed.endpoint_url) as transfer:
+        with pytest.raises(LocalFileError) as failure:
+            await transfer.copy(source, f"s3://{seaweed_bucket}/key")
+    assert failure.value.subject == str(source)
+
+
+def chunking(content: bytes, surplus: int = 0) -> Handler:
+    """A store with one object, whose bodies it sends in chunks: `surplus` bytes more than it was asked for."""
+    etag = f'ETag: "{hashlib.md5(content).hexdigest()}"'.encode()
+
+    async def handle(peer: Peer) -> None:
+        while True:
+            asked = (await peer.request()).head
+            if asked.method == "HEAD":
+                await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n\r\n" % (len(content), etag))
+                continue
+            lines = [b"HTTP/1.1 200 OK", etag, b"Transfer-Encoding: chunked"]
+            wanted = asked.header("Range")
+            first, last = (int(end) for end in (wanted or f"bytes=0-{len(content) - 1}")[6:].split("-"))
+            if wanted:
+                lines[0] = b"HTTP/1.1 206 Partial Content"
+                lines.append(b"Content-Range: bytes %d-%d/%d" % (first, last, len(content)))
+            body = (content[first : last + 1] + bytes(max(0, surplus)))[: last + 1 - first + surplus]
+            pieces = [body[start : start + 50_000] for start in range(0, len(body), 50_000)]
+            chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+            await peer.send(b"\r\n".join(lines) + b"\r\n\r\n" + chunks + b"0\r\n\r\n")
+
+    return handle
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize("size", [1, *SIZES])
+async def test_a_body_in_chunks_is_as_good_as_any(tmp_path: Path, size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    read = bytearray()
+    async with HttpServer(chunking(content)) as server, Transfer(endpoint_url=server.url) as transfer:
+        received = await transfer.copy("s3://bucket/key", tmp_path / "target")
+        await transfer.cat("s3://bucket/key", read.extend)
+    assert (tmp_path / "target").read_bytes() == content == bytes(read)
+    assert (received.mover, received.retries, received.verified_by) == (Mover.RECV, 0, VerifiedBy.MD5_ETAG)
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize("surplus", [-1, 1])
+@pytest.mark.parametrize("size", SIZES)
+async def test_chunks_of_another_length_than_asked_for_are_refused(tmp_path: Path, size: int, surplus: int) -> None:
+    once = TransferOptions(retries=0)
+    async with (
+        HttpServer(chunking(bytes(size), surplus)) as server,
+        Transfer(endpoint_url=server.url, options=once) as transfer,
+    ):
+        with pytest.raises(ProtocolError):
+            await transfer.copy("s3://bucket/key", tmp_path / "target")
+        with pytest.raises(ProtocolError):
+            await transfer.cat("s3://bucket/key", bytearray().extend)
+    assert list(tmp_path.iterdir()) == []

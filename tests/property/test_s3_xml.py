@@ -36,8 +36,8 @@ ROOTS = [
 ]
 FIELDS = [
     "ChecksumSHA1", "ChecksumType", "Code", "CommonPrefixes", "Contents", "ETag", "EncodingType", "Error",
-    "Initiated", "IsTruncated", "Key", "LastModified", "Marker", "NextContinuationToken", "NextKeyMarker",
-    "NextMarker", "NextPartNumberMarker", "Part", "PartNumber", "Prefix", "Size", "Upload", "UploadId",
+    "Initiated", "IsTruncated", "Key", "LastModified", "NextContinuationToken", "NextKeyMarker",
+    "NextPartNumberMarker", "Part", "PartNumber", "Prefix", "Size", "Upload", "UploadId",
     "n:Key",
 ]  # fmt: skip
 VALUES = [

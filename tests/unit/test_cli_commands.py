@@ -1,5 +1,6 @@
 """What the commands ask of the engine, say, and exit with."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tests.support.cli_fake import Script, receipt, scripted
 from transfer.__main__ import main
+from transfer.cli.exit_codes import ExitCode, code_of_end
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
 from transfer.model.errors import ConfigurationError, LocalFileError, StoreError, UsageError
 from transfer.model.events import ConcurrencyChanged, RequestRetried, Warned
@@ -50,6 +52,7 @@ def test_cp_says_each_item_on_stdout_and_sums_up_on_stderr(engine: Script, capsy
         ([receipt(verified_by=VerifiedBy.UNVERIFIED)], [], 0),
         ([receipt(verified_by=VerifiedBy.UNVERIFIED)], ["--require-verified"], 3),
         ([receipt()], ["--require-verified"], 0),
+        ([receipt(verified_by=VerifiedBy.NOTHING_TO_VERIFY)], ["--require-verified"], 0),
         ([UsageError("no file matches")], [], 2),
         ([ConfigurationError("no credentials")], [], 1),
         ([ExceptionGroup("", [ExceptionGroup("", [DENIED])])], [], 1),
@@ -71,6 +74,42 @@ def test_a_failure_is_one_line_with_its_remedy(engine: Script, capsys: pytest.Ca
     assert lines[0] == "transfer: s3://b/x: access denied; ask for access"
     assert lines[1] == "transfer: y: no\\nspace"
     assert lines[2].endswith(", 2 failed")
+
+
+def test_a_folder_is_moved_but_neither_verified_nor_unverified(
+    engine: Script, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    engine.outcomes = [receipt("dir", size=0, verified_by=VerifiedBy.NOTHING_TO_VERIFY)]
+    manifest = tmp_path / "manifest"
+    assert main(["cp", "a", "s3://b/", "-v", "--require-verified", "--manifest", str(manifest)]) == 0
+    item, summary = capsys.readouterr().err.splitlines()
+    assert "nothing to verify" in item
+    assert "verified by" not in item
+    assert "verified" not in summary
+    assert json.loads(manifest.read_text())["verified_by"] == "nothing to verify"
+
+
+@pytest.mark.parametrize("words", [["cp", "a", "s3://b/"], ["rm", "s3://b/a"]])
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (BaseExceptionGroup("", [KeyboardInterrupt(), ZeroDivisionError("bad")]), 130),
+        (ConfigurationError("no credentials"), 1),
+        (UsageError("no sense"), 2),
+    ],
+)
+def test_the_summary_of_a_run_cut_short_has_the_exit_code_of_the_process(
+    engine: Script, capsys: pytest.CaptureFixture[str], words: list[str], ending: BaseException, code: int
+) -> None:
+    engine.outcomes = [receipt("a") if words[0] == "cp" else Removal("s3://b/a"), ending]
+    assert main([*words, "--json"]) == code
+    (summary,) = [line for line in json_lines(capsys.readouterr().out) if line["type"] == "summary"]
+    assert summary["exit_code"] == code
+
+
+def test_a_cancelled_run_was_interrupted() -> None:
+    assert code_of_end(asyncio.CancelledError()) is ExitCode.INTERRUPTED
 
 
 def test_an_error_that_ends_the_run_comes_after_what_was_done(
@@ -229,6 +268,15 @@ def test_ls_names_are_below_the_folder_and_harmless(engine: Script, capsys: pyte
     main(["ls", "-rH", "s3://b/p/"])
     assert capsys.readouterr().out.splitlines()[1].endswith("    1.5 KiB p/a\\x1b[2J")
     assert engine.calls == [("ls", "s3://b/p/", False, False), ("ls", "s3://b/p/", True, False)]
+
+
+def test_ls_raw_takes_a_pattern_for_a_prefix(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.entries = [ListedObject("p/a*b", 1, "e", 1_700_000_000.0)]
+    assert main(["ls", "--raw", "s3://b/p/a*"]) == 0
+    assert capsys.readouterr().out.endswith(" a*b\n")
+    assert main(["ls", "s3://b/p/a*"]) == 0
+    assert capsys.readouterr().out.endswith(" p/a*b\n")
+    assert engine.calls == [("ls", "s3://b/p/a*", False, True), ("ls", "s3://b/p/a*", False, False)]
 
 
 def test_ls_json_gives_whole_keys(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from tests.support.cli_fake import Script, receipt, scripted
 from transfer.__main__ import main
 from transfer.cli.escape import printable
 from transfer.cli.progress import Bar, bar_format
+from transfer.engine.standard_streams import standard_input, standard_output
 from transfer.model.errors import LocalFileError
+from transfer.model.objects import ListedObject
 from transfer.model.progress import Progress
 from transfer.model.receipts import Failure
 
@@ -135,6 +138,48 @@ def test_a_signal_ends_the_run_cleanly(
     told = capsys.readouterr().err
     assert told.startswith("transfer: interrupted; ")
     assert told.count("\n") == 1
+
+
+CLOSED = (
+    "import os, sys; [os.close(int(number)) for number in sys.argv[1].split(',')];"
+    "os.execv(sys.executable, [sys.executable, '-m', 'transfer', *sys.argv[2:]])"
+)
+
+
+def _run_with_closed(streams: str, *words: str) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONWARNINGS": "error"}
+    return subprocess.run(
+        [sys.executable, "-c", CLOSED, streams, *words], capture_output=True, env=environment, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("streams", ["0", "1", "0,1"])
+@pytest.mark.parametrize("words", [["--version"], ["--version", "ls"], ["ls", "--help"]])
+def test_closed_streams_break_nothing_that_needs_none(streams: str, words: list[str]) -> None:
+    ended = _run_with_closed(streams, *words)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("streams", ["2", "1,2", "0,1,2"])
+def test_an_error_that_nobody_can_read_still_has_its_exit_code(streams: str) -> None:
+    ended = _run_with_closed(streams, "ls", "no/bucket")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, b"", b"")
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_a_closed_stream_that_is_needed_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(sys, name, None)
+    with pytest.raises(LocalFileError, match=f"standard {name.removeprefix('std')}put is closed"):
+        standard_input() if name == "stdin" else standard_output()
+
+
+def test_what_is_written_to_closed_streams_is_lost(engine: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.entries = [ListedObject("a", 1, "e", 1_700_000_000.0)]
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert main(["ls", "s3://b/"]) == 0
+    assert main(["cat", "s3://b/a"]) == 1
+    assert ("cat", "s3://b/a") not in engine.calls
 
 
 def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:

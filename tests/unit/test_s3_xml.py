@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import pytest
 
@@ -37,16 +38,16 @@ def test_a_page_of_version_2() -> None:
     assert page.next_token == "t+%20=="
 
 
-def test_keys_prefixes_and_markers_are_decoded_wherever_the_encoding_is_named() -> None:
+def test_keys_and_prefixes_but_no_tokens_are_decoded_wherever_the_encoding_is_named() -> None:
     body = listing(
         ENTRY.format(key="a+b%2Bc%01%FF")
         + "<CommonPrefixes><Prefix>x%2Fy+</Prefix></CommonPrefixes><IsTruncated>true</IsTruncated>"
-        + "<NextMarker>n+%C3%A9</NextMarker><EncodingType>url</EncodingType>"
+        + "<NextContinuationToken>n+%C3%A9</NextContinuationToken><EncodingType>url</EncodingType>"
     )
     page = xml.parse_list_page(body)
     assert page.objects[0].key == "a b+c\x01\udcff"
     assert page.prefixes == ("x/y ",)
-    assert page.next_token == "n é"
+    assert page.next_token == "n+%C3%A9"
 
 
 def test_keys_are_taken_as_written_without_an_encoding() -> None:
@@ -62,22 +63,10 @@ def test_prefixed_names_and_pretty_printing_change_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inner", "marker"),
-    [
-        (ENTRY.format(key="a") + ENTRY.format(key="b"), "b"),
-        (ENTRY.format(key="a") + "<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>", "c/"),
-    ],
-)
-def test_version_1_goes_on_after_the_last_name(inner: str, marker: str) -> None:
-    body = listing(f"<Marker/><IsTruncated>true</IsTruncated>{inner}")
-    assert xml.parse_list_page(body).next_token == marker
-
-
-@pytest.mark.parametrize(
     "inner",
     [
         "<IsTruncated>true</IsTruncated>" + ENTRY.format(key="a"),
-        "<IsTruncated>true</IsTruncated><Marker/>",
+        "<IsTruncated>true</IsTruncated><Marker/><NextMarker>a</NextMarker>" + ENTRY.format(key="a"),
         "<IsTruncated>perhaps</IsTruncated>",
         "<EncodingType>base64</EncodingType>",
         "<Contents><Size>1</Size></Contents>",
@@ -150,6 +139,21 @@ def test_an_error_names_code_region_and_bucket() -> None:
 @pytest.mark.parametrize("body", [b"", b"Service Unavailable", b"<html><Code>x</Code></html>", b"<Error>", b"\xff"])
 def test_what_is_no_error_document_is_none(body: bytes) -> None:
     assert xml.parse_error(body) is None
+
+
+def test_another_document_is_told_from_an_error_by_its_first_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_all(_: bytes) -> NoReturn:
+        raise AssertionError("it was read to the end")
+
+    monkeypatch.setattr(xml, "read_tree", read_all)
+    assert xml.parse_error(b"\n" * 10_000 + listing(ENTRY.format(key="a") * 1000)) is None
+
+
+def test_an_error_is_found_behind_what_kept_the_connection_alive() -> None:
+    body = b" \n" * 10_000 + b"<?xml version='1.0'?><e:Error xmlns:e='x'><e:Code>SlowDown</e:Code></e:Error>"
+    error = xml.parse_error(body)
+    assert error is not None
+    assert error.code == "SlowDown"
 
 
 def test_the_upload_id() -> None:
@@ -235,8 +239,8 @@ def test_the_body_that_completes_an_upload() -> None:
 
 
 def test_keys_that_xml_cannot_carry_are_told_apart() -> None:
-    carried = ["a", "<&>\"'", " \t\r\n", "é😀", "\x7f\x85"]
-    odd = ["\x00", "a\x1fb", "\udcff", "\ufffe"]
+    carried = ["a", "<&>\"'", " \t\n", "é😀", "\x7f\x85"]
+    odd = ["\x00", "a\x1fb", "\udcff", "\ufffe", "a\rb"]
     assert xml.split_deletable([*carried, *odd]) == (carried, odd)
     root = read_tree(xml.build_delete(carried))
     assert root.find_text("Quiet") == "true"

@@ -39,7 +39,7 @@ class CopyFlags:
     ] = False
     raw: Annotated[
         bool,
-        typer.Option("--raw", help="Take *, ? and [ in names as they are. Unasked: [ in a key that exists.", rich_help_panel=_WHAT),
+        typer.Option("--raw", help="Take *, ? and [ in names as they are.", rich_help_panel=_WHAT),
     ] = False
     no_follow_symlinks: Annotated[
         bool,

@@ -40,6 +40,8 @@ Examples:
     transfer cp -r data s3://bucket/data/ --endpoint-url http://localhost:9000 \\
       --require-verified --manifest receipts.jsonl
 
+A path that exists is taken as it is, wildcards or not; so is a key whose only
+wildcard is [ (this costs one request). --raw takes all names so.
 A DESTINATION that ends in / or is an existing folder keeps the sources' names.
 Each upload and download is verified with a checksum; -v shows with which.
 """

@@ -54,9 +54,7 @@ def ls(
         if location is None:
             await _list_buckets(writer, options)
         else:
-            await _list_objects(
-                writer, options, location, recursive=recursive, raw=raw, human_sizes=human_readable
-            )
+            await _list_objects(writer, options, location, recursive=recursive, raw=raw, human_sizes=human_readable)
         return ExitCode.DONE
 
     return run(writer, work)

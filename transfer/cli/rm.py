@@ -20,7 +20,8 @@ Examples:
   transfer rm 's3://bucket/logs/2019-*'
   transfer rm -r s3://bucket/tmp/
 
-A key whose only wildcard is [ is taken as it is when it exists; --raw always does.
+A key whose only wildcard is [ is taken as it is when it exists (this costs one
+request); --raw takes all keys so.
 Removed objects cannot be brought back unless the bucket keeps versions.
 See first what a pattern means: transfer ls 's3://bucket/logs/2019-*'
 """
@@ -31,7 +32,7 @@ def rm(
     connection: ConnectionFlags,
     output: OutputFlags,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All objects below a prefix.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Take *, ? and [ in keys as they are. Unasked: [ in a key that exists.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Take *, ? and [ in keys as they are.")] = False,
 ) -> int:
     """Remove objects."""
     writer = output.output()

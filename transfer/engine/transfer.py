@@ -16,14 +16,14 @@ from transfer.engine.context import Context
 from transfer.engine.copying import RunEndedError, copy_items
 from transfer.engine.lanes import Lanes
 from transfer.engine.limiter import BandwidthLimiter
-from transfer.engine.listing import list_location
+from transfer.engine.listing import list_location, list_pages
 from transfer.engine.outcomes import Deliver, OutcomeStream
 from transfer.engine.planning import CopyRequest, check_request
 from transfer.engine.reading import read_object
 from transfer.engine.removal import Batch, check_removal, plan_removal, remove_batch, remove_one
 from transfer.engine.spread import spread
 from transfer.engine.threads import Threads
-from transfer.model.errors import UsageError
+from transfer.model.errors import StoreError, UsageError
 from transfer.model.events import EventSink, Warned, ignore_event
 from transfer.model.locations import S3Location, parse_s3_location
 from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, ObjectInfo
@@ -32,6 +32,7 @@ from transfer.model.progress import Progress
 from transfer.model.receipts import Failure, Outcome, Receipt, Skip
 from transfer.plan.governor import DEFAULT_INITIAL, Governor
 from transfer.plan.parts import check_part_size
+from transfer.plan.remedies import remedy_of
 from transfer.stores.s3.access import Access
 from transfer.stores.s3.objects import head_object
 from transfer.stores.s3.properties import property_headers
@@ -43,7 +44,8 @@ from transfer.wire.pool import ConnectionPool
 if TYPE_CHECKING:
     from transfer.stores.s3.botocore_access import BotocoreAccess
 
-Path = str | PathLike[str]
+StrPath = str | PathLike[str]
+"""A local path, or a location written as text."""
 
 
 class Transfer:
@@ -122,7 +124,7 @@ class Transfer:
         self._tasks = None
         await self._stack.aclose()
 
-    async def copy(self, source: Path, destination: Path) -> Receipt:
+    async def copy(self, source: StrPath, destination: StrPath) -> Receipt:
         """Move one file or object.
 
         Args:
@@ -139,7 +141,7 @@ class Transfer:
             found = [outcome async for outcome in outcomes]
         return _receipt_of(found[0])
 
-    async def copy_tree(self, source: Path, destination: Path) -> AsyncIterator[Receipt]:
+    async def copy_tree(self, source: StrPath, destination: StrPath) -> AsyncIterator[Receipt]:
         """Move a folder or all objects below a prefix; receipts come as items finish.
 
         What is left out, such as a link that leads nowhere, is told to `on_event` as `Warned`.
@@ -272,6 +274,12 @@ class Transfer:
         """
         from transfer.stores.s3 import buckets
 
+        context = self._running()
+        # Some stores remove a bucket with all that is in it: the promise is ours to keep.
+        async for page in list_pages(context, bucket, "", page_keys=1):
+            if page.objects:
+                raise _bucket_not_empty(bucket)
+            break
         async with self._administration() as access:
             await buckets.remove_bucket(access, bucket)
 
@@ -313,6 +321,12 @@ def _access(connection: ConnectionOptions) -> Access:
 
 def _governor(options: TransferOptions) -> Governor:
     return Governor(DEFAULT_INITIAL) if options.concurrency is None else Governor.fixed(options.concurrency)
+
+
+def _bucket_not_empty(bucket: str) -> StoreError:
+    error = StoreError("the bucket is not empty", status=409, code="BucketNotEmpty", subject=str(S3Location(bucket)))
+    error.remedy = remedy_of(error)
+    return error
 
 
 def _check(options: TransferOptions, connection: ConnectionOptions) -> None:

@@ -37,10 +37,15 @@ class WalkedFile:
 
 @dataclass(frozen=True, slots=True)
 class WalkWarning:
-    """Something in the tree that is not moved, and why; `path` is fit for printing."""
+    """Something in the tree that is not moved, and why; `path` is fit for printing.
+
+    Attributes:
+        is_loss: It should have been moved, but could not be read; else it is something that cannot be moved at all.
+    """
 
     path: str
     reason: str
+    is_loss: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ def _look_at(entry: _Entry, path: str, relative: str, choice: _Choice) -> Walked
     except FileNotFoundError:
         return _warning(path, "a broken link" if entry.found.is_symlink() else "it vanished during the walk")
     except OSError as error:
-        return _warning(path, f"it cannot be read: {_reason(error)}")
+        return _warning(path, f"it cannot be read: {_reason(error)}", is_loss=True)
     if not stat.S_ISREG(status.st_mode):
         return _warning(path, f"{kind_of(status.st_mode)}, not a regular file")
     return WalkedFile(path, relative, status.st_size, status.st_mtime_ns)
@@ -202,8 +207,8 @@ def _is_surrogate_escaped(name: str) -> bool:
     return False
 
 
-def _warning(path: str, reason: str) -> WalkWarning:
-    return WalkWarning(os.fsencode(path).decode("utf-8", "backslashreplace"), reason)
+def _warning(path: str, reason: str, *, is_loss: bool = False) -> WalkWarning:
+    return WalkWarning(os.fsencode(path).decode("utf-8", "backslashreplace"), reason, is_loss)
 
 
 def _reason(error: OSError) -> str:

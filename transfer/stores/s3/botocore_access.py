@@ -170,7 +170,7 @@ def _store_error(error: ClientError) -> StoreError:
     details = answer.get("Error", {})
     metadata = answer.get("ResponseMetadata", {})
     found = StoreError(
-        str(details.get("Message", "") or details.get("Code", "refused")),
+        str(details.get("Message", "") or details.get("Code", "refused")).strip().rstrip("."),
         status=int(metadata.get("HTTPStatusCode", 0)),
         code=str(details.get("Code", "")),
         request_id=str(metadata.get("RequestId", "")),
