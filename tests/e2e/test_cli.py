@@ -7,6 +7,7 @@ import re
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import threading
 from collections.abc import Callable
@@ -205,6 +206,52 @@ def test_what_is_left_out_is_told_and_costs_the_exit_code(cli: Cli, bucket: str)
     done = cli.run("cp", "-r", "tree", f"s3://{bucket}/")
     assert done.returncode == 3
     assert "pipe" in done.stderr.decode()
+
+
+def test_a_folder_that_cannot_be_read_is_a_failure(seaweed_cli: Cli, seaweed_bucket: str) -> None:
+    make_tree(seaweed_cli.folder)
+    program = (
+        "import os, sys; real = os.scandir\n"
+        "def refuse(path):\n"
+        "    if str(path).endswith('deep'): raise PermissionError(13, 'Permission denied', path)\n"
+        "    return real(path)\n"
+        "os.scandir = refuse\n"
+        "from transfer.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "cp", "-r", "tree", f"s3://{seaweed_bucket}/"],
+        capture_output=True,
+        cwd=seaweed_cli.folder,
+        env=seaweed_cli.environment(),
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr.decode()
+    assert "deep: it cannot be read: permission denied" in done.stderr.decode()
+    assert "moved 2 objects" in done.stderr.decode()
+
+
+def test_a_bucket_that_holds_something_is_not_removed(cli: Cli, bucket: str, oracle: Any) -> None:
+    oracle.put_object(Bucket=bucket, Key="kept", Body=b"x")
+    done = cli.run("rb", f"s3://{bucket}")
+    assert done.returncode == 1
+    assert "not empty" in done.stderr.decode()
+    assert oracle.get_object(Bucket=bucket, Key="kept")["Body"].read() == b"x"
+
+
+def test_what_was_not_attempted_is_told(seaweed_cli: Cli, seaweed_bucket: str) -> None:
+    make_tree(seaweed_cli.folder)
+    done = seaweed_cli.run(
+        "cp",
+        "-r",
+        "tree",
+        f"s3://{seaweed_bucket}/",
+        "--concurrency",
+        "1",
+        environment={"AWS_SECRET_ACCESS_KEY": "bad"},
+    )
+    assert done.returncode == 1
+    assert re.search(r"1 failed, 3 not attempted", done.stderr.decode()), done.stderr.decode()
 
 
 def test_unsafe_keys_are_refused_skipped_or_escaped(

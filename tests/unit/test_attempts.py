@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from transfer.engine.attempts import FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, Tally
@@ -253,6 +254,73 @@ async def test_what_was_reached_before_is_waited_for(bench: Bench) -> None:
 )
 def test_which_failures_end_the_run(failure: TransferError, ends: bool, bench: Bench) -> None:
     assert bench.attempts.ends_run(failure) is ends
+
+
+async def test_a_refused_signature_ends_the_run_until_one_was_accepted(bench: Bench) -> None:
+    refused = answer(403, "SignatureDoesNotMatch")
+    with pytest.raises(StoreError):
+        await bench.run(refused)
+    assert bench.attempts.ends_run(refused)
+    await bench.run()
+    assert not bench.attempts.ends_run(refused)
+    assert bench.attempts.ends_run(answer(403, "InvalidAccessKeyId"))
+
+
+async def test_a_refused_signature_is_not_sent_again(bench: Bench) -> None:
+    await bench.run()
+    with pytest.raises(StoreError):
+        await bench.run(answer(403, "SignatureDoesNotMatch"), forever=True)
+    assert bench.calls == 2
+
+
+async def test_what_comes_before_an_attempt_is_done_anew_and_holds_no_lane(bench: Bench) -> None:
+    steps: list[tuple[str, int]] = []
+    failures = [WireError("broke"), answer(503, "SlowDown"), WireError("closed", reused=True)]
+
+    async def before() -> None:
+        steps.append(("before", bench.lanes.in_use))
+
+    async def action(_: Flow) -> str:
+        steps.append(("action", bench.lanes.in_use))
+        if failures:
+            raise failures.pop()
+        return "done"
+
+    assert await bench.attempts.run(LOCATION, action, bench.tally, before=before) == "done"
+    assert steps == [("before", 0), ("action", 1)] * 4
+
+
+async def test_what_comes_before_an_attempt_goes_on_while_all_lanes_are_taken(bench: Bench) -> None:
+    prepared = anyio.Event()
+
+    async def prepare() -> None:
+        prepared.set()
+
+    async def hold(_: Flow) -> str:
+        await prepared.wait()
+        return "held"
+
+    async def follow(_: Flow) -> str:
+        return "followed"
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.attempts.run, LOCATION, hold, Tally())
+            await anyio.lowlevel.checkpoint()
+            assert bench.lanes.in_use == bench.lanes.limit
+            assert await bench.attempts.run(LOCATION, follow, bench.tally, before=prepare) == "followed"
+
+
+async def test_what_fails_before_an_attempt_is_judged_like_the_attempt(bench: Bench) -> None:
+    async def before() -> None:
+        raise SourceChangedError("it changed")
+
+    async def action(_: Flow) -> str:
+        raise AssertionError
+
+    with pytest.raises(SourceChangedError) as caught:
+        await bench.attempts.run(LOCATION, action, bench.tally, before=before)
+    assert (caught.value.subject, bench.lanes.requests, bench.pauses) == (str(LOCATION), 0, [])
 
 
 async def test_pauses_double_and_start_with_what_the_store_asked_for(bench: Bench) -> None:

@@ -111,8 +111,11 @@ class _Copy:
             )
             is_stream = "-" in self._sources
             async with shown(transfer.progress, self.output, is_stream=is_stream), closing(outcomes):
-                async for outcome in outcomes:
-                    self._settle(outcome, manifest)
+                try:
+                    async for outcome in outcomes:
+                        self._settle(outcome, manifest)
+                finally:
+                    self._tally.not_attempted = max(0, transfer.progress.items_planned - self._tally.settled)
 
     def _settle(self, outcome: Outcome, manifest: Manifest | None) -> None:
         if isinstance(outcome, Failure) and self.output.is_cut_off(outcome.error):

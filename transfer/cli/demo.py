@@ -33,7 +33,7 @@ Examples:
   transfer demo --json
 
 Starts a small S3 server inside this process, uploads a folder, downloads it
-again and compares every byte. Needs moto: pip install 'transfer[demo]'
+again and compares every byte. Needs moto: pip install 'moto[server]'
 """
 
 BUCKET = "transfer-demo"
@@ -130,7 +130,7 @@ def _store() -> Iterator[str]:
     try:
         from moto.server import ThreadedMotoServer
     except ImportError as error:
-        raise ConfigurationError("the demo needs moto", remedy="pip install 'transfer[demo]'") from error
+        raise ConfigurationError("the demo needs moto", remedy="pip install 'moto[server]'") from error
     requests = logging.getLogger("werkzeug")
     before = requests.level
     requests.setLevel(logging.ERROR)

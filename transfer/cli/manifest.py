@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,9 @@ class Manifest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # What could not be written has been told by `add`; closing would only tell it again.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def add(self, receipt: Receipt) -> None:
         """Append one line and hand it to the system.

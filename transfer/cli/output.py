@@ -27,6 +27,10 @@ class _Bar(Protocol):
     def hidden(self) -> AbstractContextManager[object]: ...
 
 
+LONG_PAUSE_SECONDS = 5.0
+"""A retry that waits longer is told without --verbose too: silence would look like a hang."""
+
+
 class Output:
     """Writes every message of a run."""
 
@@ -81,9 +85,12 @@ class Output:
             BrokenPipeError: The reader of the stream is gone.
             LocalFileError: The stream refused otherwise, as a full disk does.
         """
-        if self._quiet and not (text.is_error(message) or isinstance(message, Interrupted)):
+        # What a listing answers is no chatter.
+        if self._quiet and not (text.is_error(message) or isinstance(message, Interrupted | Listed | Described)):
             return
-        if not self._verbose and isinstance(message, RequestRetried | ConcurrencyChanged):
+        if not self._verbose and isinstance(message, ConcurrencyChanged):
+            return
+        if not self._verbose and isinstance(message, RequestRetried) and message.delay_seconds < LONG_PAUSE_SECONDS:
             return
         if self._as_json:
             line = json_line(record_of(message))

@@ -23,11 +23,18 @@ class Tally:
     failed: int = 0
     skipped: int = 0
     retries: int = 0
+    not_attempted: int = 0
+    """Items that were found but not begun when the run ended early."""
 
     @property
     def is_empty(self) -> bool:
         """Whether no item has settled yet."""
-        return not (self.moved or self.removed or self.failed or self.skipped)
+        return self.settled == 0
+
+    @property
+    def settled(self) -> int:
+        """Items that ended, one way or another."""
+        return self.moved + self.removed + self.failed + self.skipped
 
     def add(self, outcome: Outcome) -> None:
         """Count one settled item."""

@@ -15,7 +15,7 @@ from transfer.model.objects import BucketEntry, CommonPrefix
 from transfer.model.receipts import Failure, Receipt, Removal, Skip
 from transfer.plan.sizes import format_rate, format_seconds, format_size
 
-INTERRUPTED_REMEDY = "nothing half-written is left under a final name: run the command again to go on"
+INTERRUPTED_REMEDY = "nothing half-written is left under a final name: run the command again"
 BROKEN_REMEDY = "please report it, --verbose shows the trace"
 
 
@@ -116,6 +116,7 @@ def summary_line(summary: Summary) -> str:
         "unverified": tally.unverified,
         "failed": tally.failed,
         "skipped": tally.skipped,
+        "not attempted": tally.not_attempted,
     }
     return ", ".join([start, *(f"{count} {name}" for name, count in rest.items() if count)]) + "\n"
 

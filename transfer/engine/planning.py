@@ -223,7 +223,7 @@ async def _plan_local(
     async for found in _in_batches(context, walk):
         found_any = True
         if isinstance(found, WalkWarning):
-            yield Skip(found.path, found.reason)
+            yield _left_out(found, destination)
         else:
             yield UploadItem(found.path, destination.with_key(tree_key(destination, found.relative)), found.size)
     if not found_any and _is_local_pattern(request, source):
@@ -238,6 +238,14 @@ def _walk_of(
     if _is_local_pattern(request, source):
         return expand_wildcard(source.path, follow_symlinks=follow)
     return walk_files(source.path, follow_symlinks=follow) if Path(source.path).is_dir() else None
+
+
+def _left_out(found: WalkWarning, destination: S3Location) -> Skip | Failure:
+    """What cannot be moved at all is skipped; what should have been but cannot be read has failed."""
+    if not found.is_loss:
+        return Skip(found.path, found.reason)
+    error = LocalFileError(found.reason, subject=found.path, remedy="check the permissions")
+    return Failure(found.path, str(destination), error)
 
 
 async def _in_batches(

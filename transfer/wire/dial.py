@@ -7,6 +7,7 @@ one failed attempt, not the run.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import sys
@@ -198,6 +199,9 @@ async def _tunnel(stream: PlainStream, origin: Origin, proxy: Proxy) -> None:
 def _reason(failure: OSError | None) -> str:
     if isinstance(failure, TimeoutError):
         return f"no answer within {CONNECT_SECONDS:g} s"
+    if failure is not None and failure.errno:
+        # asyncio puts the address into the text; the system's own words are enough.
+        return os.strerror(failure.errno).lower()
     if failure is None or not failure.strerror:
         return "no address accepts"
     return failure.strerror.lower()
