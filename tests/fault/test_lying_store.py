@@ -327,6 +327,15 @@ async def test_a_store_that_knows_no_parts_is_read_unverified(store: LyingStore,
     assert (landing / "file").read_bytes() == content
 
 
+async def test_the_etag_tells_the_number_of_parts_that_a_composite_leaves_out(store: LyingStore, landing: Path) -> None:
+    content = content_of(LARGE, "key")
+    bare = {name: value.removesuffix("-3") for name, value in composite_of(content, PART).items()}
+    store.put(content, etag=f'"{"0" * 32}-3"', headers=bare)
+    async with connected(store) as transfer:
+        receipt = await transfer.copy(URL, landing / "file")
+    assert receipt.verified_by is VerifiedBy.COMPOSITE
+
+
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 @pytest.mark.parametrize("equal", [True, False])
 async def test_a_crc_that_does_not_say_what_it_covers_proves_only_when_equal(
@@ -389,6 +398,7 @@ ANOTHER_OBJECT: dict[str, Callable[[Answer], Answer]] = {
     "size": lambda truth: truth.saying(content_length="5"),
     "etag": lambda truth: truth.saying(etag=f'"{"0" * 32}-3"'),
     "checksum": lambda truth: replace(truth, headers={**truth.headers, **full_object(b"other")}),
+    "gone": lambda _: Answer(404),
 }
 
 

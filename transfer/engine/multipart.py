@@ -152,7 +152,12 @@ async def _settle(
     Raises:
         StoreError: `error`, when the object there is not the one that was sent.
     """
-    info = await head_object(context.store, upload.location)
+    try:
+        info = await head_object(context.store, upload.location)
+    except StoreError as missing:
+        if missing.status == 404:
+            raise error from missing
+        raise
     stored = [found for found in info.checksums if whole is not None and found.algorithm is whole.algorithm]
     if whole is not None and stored:
         is_ours = any(same_value(found, whole) for found in stored)
