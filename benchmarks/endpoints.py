@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from benchmarks.interrupts import deferred_interrupts
 from benchmarks.measure import PROJECT
 from benchmarks.null_endpoint import STATS_PATH
 
@@ -45,16 +46,18 @@ class Endpoint:
 @contextlib.contextmanager
 def null_endpoint(data: Path) -> Iterator[Endpoint]:
     """Run the null endpoint while the context lasts, with the bytes of `data`. Raises EndpointError."""
-    # A group of its own, so that a Ctrl-C does not take it away from a client that is still ending.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.null_endpoint", "--port", "0", "--data", str(data)],
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    )
+    process: subprocess.Popen[str] | None = None
     try:
+        with deferred_interrupts():
+            # A group of its own, so that a Ctrl-C does not take it away from a client that is still ending.
+            process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.null_endpoint", "--port", "0", "--data", str(data)],
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                text=True,
+                process_group=0,
+            )
         with process:
             try:
                 line = process.stdout.readline() if process.stdout else ""
@@ -64,6 +67,6 @@ def null_endpoint(data: Path) -> Iterator[Endpoint]:
             finally:
                 process.terminate()
     finally:
-        if process.poll() is None:
+        if process is not None and process.poll() is None:
             process.kill()
             process.wait(END_TIMEOUT_SECONDS)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
+from benchmarks.interrupts import deferred_interrupts
+
 LAUNCHER = Path(__file__).with_name("launcher.py")
 PROJECT = Path(__file__).resolve().parent.parent
 END_TIMEOUT_SECONDS = 5.0
@@ -89,21 +91,24 @@ def measure_floor(environment: Mapping[str, str], folder: Path) -> Measurement:
 
 
 def _launch(arguments: Sequence[str], environment: Mapping[str, str], timeout_seconds: float) -> tuple[str, str]:
-    # A group of its own: a Ctrl-C in the terminal reaches the harness alone, which then ends the whole group.
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(LAUNCHER), *arguments],
-        env=dict(environment),
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    )
+    process: subprocess.Popen[str] | None = None
     try:
+        with deferred_interrupts():
+            # A group of its own: a Ctrl-C in the terminal reaches the harness alone, which then ends the whole group.
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(LAUNCHER), *arguments],
+                env=dict(environment),
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                process_group=0,
+            )
         return process.communicate(timeout=timeout_seconds)
     except BaseException:
-        _end_group(process)
+        if process is not None:
+            _end_group(process)
         raise
 
 
