@@ -51,6 +51,8 @@ StrPath = str | PathLike[str]
 class Transfer:
     """Moves bytes between local disks and an object store. Use it as an async context manager.
 
+    It needs an event loop that watches sockets: any on POSIX, asyncio's selector event loop on Windows.
+
     Example:
         async with Transfer(endpoint_url="http://127.0.0.1:9000") as transfer:
             receipt = await transfer.copy("movie.mov", "s3://videos/movie.mov")
