@@ -266,7 +266,9 @@ def test_peers_are_interleaved_after_a_warm_up_and_leave_no_files(tmp_path: Path
         ("download", "b", State.MEASURED, 2),
     ]
     assert [line.rpartition(":")[0] for line in said[:6]] == [
-        f"upload, {name}, {which}" for which in ("warm-up", "run 1", "run 2") for name in ("a", "b")
+        f"upload, {name}, {which}"
+        for which, names in (("warm-up", "ab"), ("run 1", "ba"), ("run 2", "ab"))
+        for name in names
     ]
     assert not list(tmp_path.iterdir())
 

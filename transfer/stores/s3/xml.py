@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
 
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType
 from transfer.model.errors import ProtocolError, UsageError
@@ -49,11 +48,11 @@ __all__ = [
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _CHECKSUM_ELEMENTS = {f"Checksum{algorithm.name}": algorithm for algorithm in ChecksumAlgorithm if algorithm.is_stored}
-# XML 1.0, section 2.2: every other character is no part of a document, not even as a character reference. A carriage
+# XML 1.0, section 2.2: these characters are no part of a document, not even as a character reference. A carriage
 # return is one, but a store that writes it raw in its answer names another key: parsers read a line feed (2.11).
-_uncarriable = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
+_uncarriable = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]").search
 # Some parsers drop blanks at the ends.
-_ESCAPED_BLANKS = {"\t": "&#9;", "\n": "&#10;"}
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": "&#9;", "\n": "&#10;"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +239,7 @@ def build_complete(parts: Sequence[CompletedPart]) -> bytes:
         parts: Every part, in ascending order of number (AWS refuses another order).
     """
     items = "".join(
-        f"<Part>{_format_checksum(part.checksum)}<ETag>{escape(part.etag)}</ETag>"
+        f"<Part>{_format_checksum(part.checksum)}<ETag>{part.etag.translate(_ESCAPED)}</ETag>"
         f"<PartNumber>{part.number}</PartNumber></Part>"
         for part in parts
     )
@@ -278,7 +277,7 @@ def build_delete(keys: Sequence[str], *, quiet: bool = True) -> bytes:
     _, single = split_deletable(keys)
     if single:
         raise UsageError("the key has characters that XML cannot carry", subject=ascii(single[0]))
-    items = "".join(f"<Object><Key>{escape(key, _ESCAPED_BLANKS)}</Key></Object>" for key in keys)
+    items = "".join(f"<Object><Key>{key.translate(_ESCAPED)}</Key></Object>" for key in keys)
     return _format_document("Delete", f"<Quiet>true</Quiet>{items}" if quiet else items)
 
 
@@ -315,7 +314,7 @@ def _format_checksum(checksum: Checksum | None) -> str:
     if checksum is None or not checksum.algorithm.is_stored:
         return ""
     name = f"Checksum{checksum.algorithm.name}"
-    return f"<{name}>{escape(checksum.value)}</{name}>"
+    return f"<{name}>{checksum.value.translate(_ESCAPED)}</{name}>"
 
 
 def _format_document(root: str, items: str) -> bytes:
