@@ -92,6 +92,44 @@ def test_the_users_umask_decides_the_permissions(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o750
 
 
+@pytest.fixture
+def on_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "_devices_in_memory", frozenset)
+
+
+@pytest.fixture
+def in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(storage, "_devices_in_memory", lambda: frozenset([tmp_path.stat().st_dev]))
+
+
+def test_file_systems_in_memory_are_told_by_the_list_of_mounts() -> None:
+    mounts = (
+        "25 24 0:23 / /dev/shm rw,relatime - tmpfs tmpfs rw,size=24684084k\n"
+        "27 1 254:7 / / rw,relatime shared:1 master:2 - ext4 /dev/vda rw,discard\n"
+        "31 23 0:300 / /mnt/tmpfs\\040x rw - ramfs none rw\n"
+        "32 23 0:9 / /mnt/y rw - nfs4 tmpfs:/ rw\n"
+    )
+    assert storage.devices_in_memory(mounts) == {os.makedev(0, 23), os.makedev(0, 300)}
+    assert storage.devices_in_memory("") == frozenset()
+
+
+@pytest.mark.usefixtures("in_memory")
+def test_in_memory_no_page_is_taken_before_its_bytes_come(tmp_path: Path) -> None:
+    landing = DurableFile.create(str(tmp_path), "f", 1_000_000)
+    status = os.fstat(landing.fd)
+    assert status.st_size == 1_000_000
+    assert status.st_blocks == 0
+    landing.discard()
+
+
+@pytest.mark.usefixtures("in_memory")
+def test_in_memory_a_lack_of_space_shows_at_once_all_the_same(tmp_path: Path) -> None:
+    with pytest.raises(LocalFileError, match="no space left on device; free space"):
+        DurableFile.create(str(tmp_path), "f", 1 << 60)
+    assert below(tmp_path) == []
+
+
+@pytest.mark.usefixtures("on_a_disk")
 def test_space_is_reserved_before_the_bytes_come(tmp_path: Path) -> None:
     landing = DurableFile.create(str(tmp_path), "f", 1_000_000)
     status = os.fstat(landing.fd)
@@ -100,6 +138,7 @@ def test_space_is_reserved_before_the_bytes_come(tmp_path: Path) -> None:
     landing.discard()
 
 
+@pytest.mark.usefixtures("on_a_disk")
 @pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EINVAL])
 def test_a_file_system_that_cannot_reserve_still_sets_the_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
@@ -113,6 +152,7 @@ def test_a_file_system_that_cannot_reserve_still_sets_the_size(
     landing.discard()
 
 
+@pytest.mark.usefixtures("on_a_disk")
 def test_a_full_disk_shows_at_once_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(fd: int, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

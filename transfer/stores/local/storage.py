@@ -11,16 +11,22 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 if sys.platform == "darwin":
     import fcntl
 
 _CANNOT_RESERVE = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS, errno.ENODEV)
+_TYPES_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _CANNOT_SYNC = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 
 
 def reserve(fd: int, size: int) -> None:
     """Give the file its final size and, where possible, its blocks, so that a full disk shows at once.
+
+    The blocks of a file system in memory are pages, taken one by one, and nothing could be written meanwhile: there
+    the free space is asked for instead. 1 GiB from a local endpoint to tmpfs took 1.23 s with its pages reserved
+    first and 1.08 s without (medians of 9 in turn, whole processes).
 
     Args:
         fd: An empty file open for writing.
@@ -29,6 +35,10 @@ def reserve(fd: int, size: int) -> None:
     Raises:
         OSError: No space, over quota, or a size that the file system cannot hold.
     """
+    if os.fstat(fd).st_dev in _devices_in_memory():
+        _require_free(os.fstatvfs(fd), size)
+        os.ftruncate(fd, size)
+        return
     try:
         _allocate(fd, size)
     except OSError as error:
@@ -56,6 +66,40 @@ def sync_folder(fd: int) -> None:
     except OSError as error:
         if error.errno not in _CANNOT_SYNC:
             raise
+
+
+def devices_in_memory(mountinfo: str) -> frozenset[int]:
+    """Find the file systems that keep files in memory.
+
+    Args:
+        mountinfo: What Linux tells of the mounts, a line each: the third field is the device, and after a lone
+            hyphen comes the type (proc_pid_mountinfo(5)).
+
+    Returns:
+        Device numbers as in `st_dev`.
+    """
+    devices = set()
+    for line in mountinfo.splitlines():
+        mount, _, source = line.partition(" - ")
+        if source.partition(" ")[0] in _TYPES_IN_MEMORY:
+            major, _, minor = mount.split(" ")[2].partition(":")
+            devices.add(os.makedev(int(major), int(minor)))
+    return frozenset(devices)
+
+
+@cache
+def _devices_in_memory() -> frozenset[int]:
+    try:
+        mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    return devices_in_memory(mountinfo)
+
+
+def _require_free(status: os.statvfs_result, size: int) -> None:
+    """Raise OSError unless `size` bytes are free; a file system without blocks has no limit of its own."""
+    if status.f_blocks and size > status.f_bavail * status.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _allocate(fd: int, size: int) -> None:
