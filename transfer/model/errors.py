@@ -75,6 +75,12 @@ class SourceChangedError(TransferError):
     kind = "source_changed"
 
 
+class HeldError(TransferError):
+    """Another living process works on the same thing: one of the two has to wait."""
+
+    kind = "held"
+
+
 class ChecksumMismatchError(TransferError):
     """The bytes that arrived are not the bytes that were sent, even after they were fetched again."""
 

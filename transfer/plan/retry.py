@@ -11,6 +11,7 @@ from enum import Enum
 from transfer.model.errors import (
     ChecksumMismatchError,
     ConfigurationError,
+    HeldError,
     LocalFileError,
     SourceChangedError,
     StoreError,
@@ -66,6 +67,7 @@ _BY_TYPE: Mapping[type[TransferError], Verdict] = {
     LocalFileError: Verdict.FAIL_ITEM,
     SourceChangedError: Verdict.FAIL_ITEM,
     UnsafeKeyError: Verdict.FAIL_ITEM,
+    HeldError: Verdict.FAIL_ITEM,
     ChecksumMismatchError: Verdict.RETRY,
     ConfigurationError: Verdict.FAIL_RUN,
     WireError: Verdict.RETRY,
