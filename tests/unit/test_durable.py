@@ -359,3 +359,50 @@ def test_a_taken_temporary_name_is_passed_over(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(secrets, "token_hex", lambda _: next(names))
     land(tmp_path, "f")
     assert below(tmp_path) == [".f.taken.transfer", "f"]
+
+
+@pytest.mark.usefixtures("system")
+def test_a_kept_file_is_found_again_with_its_bytes(tmp_path: Path) -> None:
+    before = open_descriptors()
+    landing = DurableFile.create(str(tmp_path), "a/f", 8)
+    os.pwrite(landing.fd, b"half", 0)
+    temporary = landing.temporary
+    landing.keep()
+    assert below(tmp_path) == ["a", f"a/{temporary}"]
+    assert open_descriptors() == before
+    again = DurableFile.reopen(str(tmp_path), "a/f", temporary, 8)
+    assert again is not None
+    assert os.pread(again.fd, 8, 0) == b"half\0\0\0\0"
+    os.pwrite(again.fd, b"done", 4)
+    again.commit(None)
+    assert (tmp_path / "a/f").read_bytes() == b"halfdone"
+    assert below(tmp_path) == ["a", "a/f"]
+    assert open_descriptors() == before
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize(
+    "name", ["f", ".f.transfer", ".f.0123456789ab", "../.f.0123456789ab.transfer", ".g.0123456789ab.transfer", ""]
+)
+def test_only_names_of_temporary_files_are_reopened(tmp_path: Path, name: str) -> None:
+    (tmp_path / "d").mkdir()
+    for one in ("f", ".f.transfer", ".f.0123456789ab", ".g.0123456789ab.transfer"):
+        (tmp_path / "d" / one).write_bytes(b"12345678")
+    (tmp_path / ".f.0123456789ab.transfer").write_bytes(b"12345678")
+    assert DurableFile.reopen(str(tmp_path), "d/f", name, 8) is None
+
+
+@pytest.mark.usefixtures("system")
+def test_what_is_no_longer_the_kept_file_is_left_alone(tmp_path: Path) -> None:
+    name = ".f.0123456789ab.transfer"
+    assert DurableFile.reopen(str(tmp_path), "f", name, 8) is None
+    (tmp_path / name).write_bytes(b"short")
+    assert DurableFile.reopen(str(tmp_path), "f", name, 8) is None
+    (tmp_path / name).unlink()
+    (tmp_path / "secret").write_bytes(b"12345678")
+    (tmp_path / name).symlink_to(tmp_path / "secret")
+    assert DurableFile.reopen(str(tmp_path), "f", name, 8) is None
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    assert DurableFile.reopen(str(tmp_path), "f", name, 8) is None
+    assert sorted(below(tmp_path)) == [name, "secret"]

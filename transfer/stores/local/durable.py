@@ -9,7 +9,9 @@ is decided elsewhere, before `commit`. Every call blocks: for worker threads.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import secrets
 import stat
 import threading
@@ -27,6 +29,12 @@ TEMPORARY_SUFFIX = ".transfer"
 _KEPT_NAME_BYTES = 100
 """Of the final name in the temporary one: enough to recognise it, short enough for every file system."""
 
+_TOKEN_BYTES = 6
+_is_token = re.compile(rf"[0-9a-f]{{{2 * _TOKEN_BYTES}}}").fullmatch
+
+_NOT_OURS = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EACCES})
+"""What opening a temporary file says when it is gone, or when something else has taken its name."""
+
 _SYSTEM_LINKS = ("/proc/", "/dev/")
 """Where links such as /dev/stdout lead; behind one may well be a regular file, when output is redirected."""
 
@@ -38,7 +46,7 @@ class DurableFile:
 
     Attributes:
         path: The final path as the user would write it.
-        fd: Open for reading and writing at explicit offsets; -1 after `commit` or `discard`.
+        fd: Open for reading and writing at explicit offsets; -1 after `commit`, `keep` or `discard`.
     """
 
     __slots__ = ("_folder", "_name", "_temporary", "fd", "path")
@@ -84,6 +92,46 @@ class DurableFile:
             landing._reserve(size)
         return landing
 
+    @classmethod
+    def reopen(cls, root: str, relative: str, temporary: str, size: int) -> DurableFile | None:
+        """Go on with the temporary file that an earlier run kept or was killed over.
+
+        Args:
+            root: As for `create`.
+            relative: The same.
+            temporary: The name it had; anything that is no such name is not looked for.
+            size: What it must have, in bytes.
+
+        Returns:
+            None when there is no such file of that size. What its bytes are worth is for the caller to find out.
+
+        Raises:
+            LocalFileError: As for `create`.
+            UnsafeKeyError: The same.
+        """
+        *folders, name = split_relative(relative) or [""]
+        if not name or not is_temporary_of(name, temporary):
+            return None
+        folder = open_below(root, folders)
+        try:
+            _require_replaceable(folder, name)
+            fd = _open_temporary(folder, temporary, size)
+        except OSError as error:
+            folder.close()
+            raise LocalFileError.from_os_error(error, folder.path_of(name)) from error
+        except LocalFileError:
+            folder.close()
+            raise
+        if fd is None:
+            folder.close()
+            return None
+        return cls(folder, name, temporary, fd)
+
+    @property
+    def temporary(self) -> str:
+        """The name of the temporary file, for `reopen`; "" when it is gone or has its final name."""
+        return self._temporary or ""
+
     def commit(self, mtime_ns: int | None) -> None:
         """Return when the file has its final name, permissions and time, and a loss of power cannot undo it.
 
@@ -121,6 +169,11 @@ class DurableFile:
                 self._folder.remove_file(temporary)
         with contextlib.suppress(OSError):
             self._folder.close()
+
+    def keep(self) -> None:
+        """Close everything and leave the temporary file for a later `reopen`. Never raises."""
+        self._temporary = None
+        self.discard()
 
     def _reserve(self, size: int) -> None:
         try:
@@ -184,10 +237,35 @@ def _not_replaced(path: str, kind: str) -> LocalFileError:
     )
 
 
+def is_temporary_of(name: str, temporary: str) -> bool:
+    """Whether `temporary` is a name that unfinished files of this final name have."""
+    start = f".{_kept(name)}."
+    token = temporary.removeprefix(start).removesuffix(TEMPORARY_SUFFIX)
+    return temporary == f"{start}{token}{TEMPORARY_SUFFIX}" and _is_token(token) is not None
+
+
+def _open_temporary(folder: Folder, temporary: str, size: int) -> int | None:
+    """Open what is left of an earlier run; None when it is not there or something else is."""
+    try:
+        fd = folder.open_file(temporary)
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            return None
+        raise
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and status.st_size == size:
+        return fd
+    os.close(fd)
+    return None
+
+
+def _kept(name: str) -> str:
+    return name.encode("utf-8", "ignore")[:_KEPT_NAME_BYTES].decode("utf-8", "ignore")
+
+
 def _create_temporary(folder: Folder, name: str) -> tuple[str, int]:
-    kept = name.encode("utf-8", "ignore")[:_KEPT_NAME_BYTES].decode("utf-8", "ignore")
     while True:
-        temporary = f".{kept}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+        temporary = f".{_kept(name)}.{secrets.token_hex(_TOKEN_BYTES)}{TEMPORARY_SUFFIX}"
         with contextlib.suppress(FileExistsError):
             return temporary, folder.create_file(temporary)
 

@@ -66,6 +66,15 @@ class Folder:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         return os.open(self._at(name), flags | _NO_LINK, 0o600, dir_fd=self._fd)
 
+    def open_file(self, name: str) -> int:
+        """Open a file that is there for reading and writing.
+
+        Raises:
+            OSError: As the system says; also when `name` is a link.
+        """
+        flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        return os.open(self._at(name), flags | _NO_LINK, dir_fd=self._fd)
+
     def status(self, name: str, *, follow_symlinks: bool) -> os.stat_result | None:
         """What `name` is now; None when there is no such thing."""
         try:
