@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from transfer.cli import cat, cp, demo, ls, mb, rb, rm, stat
+from transfer.cli import cat, clean, cp, demo, jobs, ls, mb, mpu, rb, resume, rm, stat
+from transfer.cli.command_line import command_line
 from transfer.cli.exit_codes import MEANINGS, ExitCode
 from transfer.cli.flags import ConnectionFlags, OutputFlags, remember, with_flags
 from transfer.cli.help_page import TeachingCommand, TeachingGroup
@@ -56,6 +57,9 @@ _COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (rm.rm, rm.EXAMPLES),
     (mb.mb, mb.EXAMPLES),
     (rb.rb, rb.EXAMPLES),
+    (jobs.jobs, jobs.EXAMPLES),
+    (resume.resume, resume.EXAMPLES),
+    (clean.clean, clean.EXAMPLES),
     (demo.demo, demo.EXAMPLES),
 )
 for _command, _examples in _COMMANDS:
@@ -65,6 +69,7 @@ for _command, _examples in _COMMANDS:
         epilog=_examples,
         context_settings={"help_option_names": ["-h", "--help"]},
     )(with_flags(_command))
+app.add_typer(mpu.app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -99,6 +104,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
     Returns:
         The exit code. Only SystemExit is raised, by shell completion.
     """
+    command_line.set(tuple(arguments))
     try:
         code = app(args=list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except typer.Abort:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from transfer.cli.command_line import command_line
 from transfer.cli.numbers import whole_number
 from transfer.cli.properties import (
     CannedAcl,
@@ -16,6 +17,7 @@ from transfer.cli.properties import (
     parse_metadata,
     parse_tags,
 )
+from transfer.engine.state import STATE_FOLDER_VARIABLE
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.errors import UsageError
 from transfer.model.objects import ObjectProperties
@@ -26,6 +28,18 @@ from transfer.plan.sizes import parse_size_bytes
 _WHAT = "What to move"
 _SPEED = "Speed"
 _TRUST = "Verification"
+_RESUME = "Going on after an interruption"
+
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        metavar="FOLDER",
+        envvar=STATE_FOLDER_VARIABLE,
+        help="Where unfinished jobs are remembered.",
+        rich_help_panel=_RESUME,
+    ),
+]
 _OBJECTS = "Properties of new objects"
 
 
@@ -78,6 +92,11 @@ class CopyFlags:
         str | None,
         typer.Option("--retries", metavar="N", help="Further attempts of each request.", rich_help_panel=_SPEED),
     ] = None
+    no_resume: Annotated[
+        bool,
+        typer.Option("--no-resume", help="Begin anew, and remember nothing for a later run.", rich_help_panel=_RESUME),
+    ] = False
+    state_dir: StateDir = None
     checksum: Annotated[
         ChecksumAlgorithm | None,
         typer.Option(
@@ -156,6 +175,9 @@ class CopyFlags:
             unsafe_keys=self.unsafe_keys or UnsafeKeyPolicy.ERROR,
             follow_symlinks=not self.no_follow_symlinks,
             require_verified=self.require_verified,
+            resume=not self.no_resume,
+            state_folder=None if self.state_dir is None else str(self.state_dir),
+            command=command_line.get(),
             properties=self._properties(),
         )
 

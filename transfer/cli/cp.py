@@ -115,6 +115,7 @@ class _Copy:
                     async for outcome in outcomes:
                         self._settle(outcome, manifest)
                 finally:
+                    self._tally.resumed = transfer.progress.items_resumed
                     self._tally.not_attempted = max(0, transfer.progress.items_planned - self._tally.settled)
 
     def _settle(self, outcome: Outcome, manifest: Manifest | None) -> None:

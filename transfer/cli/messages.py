@@ -10,6 +10,7 @@ from transfer.model.errors import TransferError
 from transfer.model.events import Event
 from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, ObjectInfo
 from transfer.model.receipts import Outcome, Receipt
+from transfer.model.unfinished import UnfinishedJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,40 @@ class Listed:
     entry: ListedObject | CommonPrefix | BucketEntry
     name: str
     human_sizes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedUpload:
+    """An unfinished upload.
+
+    Attributes:
+        initiated_seconds: When it was begun, in seconds since the epoch; 0 when the store did not say.
+        parts: How many parts the store holds for it, and `size` their bytes; None when nobody asked, or when it ended
+            in the meantime.
+    """
+
+    bucket: str
+    key: str
+    upload_id: str
+    initiated_seconds: float
+    with_parts: bool = False
+    parts: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """A job that no run has brought to its end."""
+
+    job: UnfinishedJob
+
+
+@dataclass(frozen=True, slots=True)
+class JobForgotten:
+    """A job that was given up, or would be."""
+
+    job: UnfinishedJob
+    is_dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +129,9 @@ Message = (
     | TransferError
     | Event
     | Listed
+    | ListedUpload
+    | ListedJob
+    | JobForgotten
     | Described
     | BucketChanged
     | Step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from transfer.model.errors import UsageError
+from transfer.plan.durations import parse_duration_seconds
 
 
 def whole_number(option: str, text: str | None, *, smallest: int) -> int | None:
@@ -36,3 +37,17 @@ def seconds_above_zero(option: str, text: str | None) -> float | None:
     if not math.isfinite(seconds) or seconds <= 0:
         raise UsageError(f"{text!r} is no number of seconds above zero", subject=option, remedy="write such as 30")
     return seconds
+
+
+def age_seconds(option: str, text: str | None) -> float | None:
+    """Read an age such as `7d`; None when the option was not given.
+
+    Raises:
+        UsageError: It names the option.
+    """
+    if text is None:
+        return None
+    try:
+        return parse_duration_seconds(text)
+    except UsageError as error:
+        raise UsageError(error.message, subject=option, remedy=error.remedy) from None

@@ -16,11 +16,23 @@ from typing import Protocol, TextIO
 
 from transfer.cli import text
 from transfer.cli.escape import printable
-from transfer.cli.messages import Broken, BucketChanged, Described, Interrupted, Listed, Message, Proof, Step
+from transfer.cli.messages import (
+    Broken,
+    BucketChanged,
+    Described,
+    Interrupted,
+    JobForgotten,
+    Listed,
+    ListedJob,
+    ListedUpload,
+    Message,
+    Proof,
+    Step,
+)
 from transfer.cli.records import json_line, record_of
 from transfer.model.errors import LocalFileError, TransferError
 from transfer.model.events import ConcurrencyChanged, Event, RequestRetried
-from transfer.model.receipts import Failure, Receipt, Removal
+from transfer.model.receipts import Failure, Receipt, Removal, UploadAbort
 
 
 class _Bar(Protocol):
@@ -86,7 +98,8 @@ class Output:
             LocalFileError: The stream refused otherwise, as a full disk does.
         """
         # What a listing answers is no chatter.
-        if self._quiet and not (text.is_error(message) or isinstance(message, Interrupted | Listed | Described)):
+        answers = Interrupted | Listed | ListedUpload | ListedJob | Described
+        if self._quiet and not (text.is_error(message) or isinstance(message, answers)):
             return
         if not self._verbose and isinstance(message, ConcurrencyChanged):
             return
@@ -114,10 +127,16 @@ class Output:
         os.close(null)
 
     def _show_text(self, message: Message) -> None:
-        if isinstance(message, Receipt | Removal):
+        if isinstance(message, Receipt | Removal | UploadAbort):
             self._show_item(message)
         elif isinstance(message, Listed):
             self._write(self._stdout, text.listed_line(message), message)
+        elif isinstance(message, ListedUpload):
+            self._write(self._stdout, text.listed_upload_line(message), message)
+        elif isinstance(message, ListedJob):
+            self._write(self._stdout, text.listed_job_lines(message), message)
+        elif isinstance(message, JobForgotten):
+            self._write(self._stdout, text.job_line(message), message)
         elif isinstance(message, Described):
             self._write(self._stdout, text.described_lines(message), message)
         elif isinstance(message, BucketChanged):
@@ -132,7 +151,7 @@ class Output:
         else:
             self._write(self._stderr, text.notice_line(message), message)
 
-    def _show_item(self, message: Receipt | Removal) -> None:
+    def _show_item(self, message: Receipt | Removal | UploadAbort) -> None:
         if isinstance(message, Receipt) and self._verbose:
             self._write(self._stderr, text.receipt_line(message), message)
         bar_tells = isinstance(message, Receipt) and self.wants_bar and self._stdout.isatty()
@@ -141,7 +160,7 @@ class Output:
 
     def _write(self, stream: TextIO, line: str, message: Message) -> None:
         with self._bar.hidden() if self._bar else nullcontext():
-            self._guarded(stream, line, keep=isinstance(message, Listed))
+            self._guarded(stream, line, keep=isinstance(message, Listed | ListedUpload))
 
     def _guarded(self, stream: TextIO, line: str, *, keep: bool = False) -> None:
         try:

@@ -13,7 +13,10 @@ from transfer.cli.messages import (
     BucketChanged,
     Described,
     Interrupted,
+    JobForgotten,
     Listed,
+    ListedJob,
+    ListedUpload,
     Message,
     Proof,
     Step,
@@ -23,9 +26,10 @@ from transfer.cli.messages import (
 from transfer.cli.text import BROKEN_REMEDY, INTERRUPTED_REMEDY
 from transfer.model.checksums import Checksum
 from transfer.model.errors import StoreError, TransferError
-from transfer.model.events import ConcurrencyChanged, RequestRetried, Warned
+from transfer.model.events import ConcurrencyChanged, JobKept, JobResumed, RequestRetried, Warned
 from transfer.model.objects import BucketEntry, CommonPrefix
-from transfer.model.receipts import Failure, Receipt, Removal, Skip
+from transfer.model.receipts import Failure, Outcome, Receipt, Removal, Skip, UploadAbort
+from transfer.model.unfinished import UnfinishedJob
 
 
 def json_line(record: Mapping[str, Any]) -> str:
@@ -47,6 +51,7 @@ def receipt_record(receipt: Receipt) -> dict[str, Any]:
         "retries": receipt.retries,
         "mover": receipt.mover.value,
         "mover_reason": receipt.mover_reason,
+        "resumed_bytes": receipt.resumed_bytes,
     }
 
 
@@ -55,8 +60,24 @@ def checksum_record(checksum: Checksum) -> dict[str, str]:
     return {"algorithm": checksum.algorithm.value, "value": checksum.value, "type": checksum.type.value}
 
 
-def record_of(message: Message) -> dict[str, Any]:  # noqa: PLR0911 - one answer per kind of message
+def record_of(message: Message) -> dict[str, Any]:
     """The dictionary of any message; `type` tells its kind."""
+    match message:
+        case Receipt() | Proof() | Failure() | Skip() | Removal() | UploadAbort():
+            return _outcome_record(message)
+        case TransferError():
+            return _error_record(message, None)
+        case Listed() | ListedUpload() | ListedJob() | JobForgotten() | Described() | BucketChanged():
+            return _answer_record(message)
+        case Summary():
+            return _summary_record(message)
+        case RequestRetried() | ConcurrencyChanged() | JobKept() | JobResumed():
+            return _event_record(message)
+        case _:
+            return _notice_record(message)
+
+
+def _outcome_record(message: Outcome | Proof) -> dict[str, Any]:
     match message:
         case Receipt():
             return {"type": "receipt", **receipt_record(message)}
@@ -69,19 +90,38 @@ def record_of(message: Message) -> dict[str, Any]:  # noqa: PLR0911 - one answer
             return {"type": "skip", "source": message.source, "reason": message.reason}
         case Removal():
             return {"type": "removal", "source": message.source}
-        case TransferError():
-            return _error_record(message, None)
-        case Listed():
+        case UploadAbort():
+            return _abort_record(message)
+
+
+def _answer_record(
+    message: Listed | ListedUpload | ListedJob | JobForgotten | Described | BucketChanged,
+) -> dict[str, Any]:
+    match message:
+        case Listed() | ListedUpload():
             return _listed_record(message)
+        case ListedJob():
+            return job_record(message.job)
+        case JobForgotten():
+            kind = "job_would_be_forgotten" if message.is_dry_run else "job_forgotten"
+            return {**job_record(message.job), "type": kind}
         case Described():
             return _described_record(message)
         case BucketChanged():
             kind = "bucket_made" if message.command == "mb" else "bucket_removed"
             return {"type": kind, "bucket": message.url}
-        case Summary():
-            return _summary_record(message)
-        case _:
-            return _notice_record(message)
+
+
+def _event_record(message: RequestRetried | ConcurrencyChanged | JobKept | JobResumed) -> dict[str, Any]:
+    match message:
+        case RequestRetried():
+            return {"type": "retry", **dataclasses.asdict(message)}
+        case ConcurrencyChanged():
+            return {"type": "concurrency", "limit": message.limit}
+        case JobKept():
+            return {"type": "job_kept", "job": message.job_id}
+        case JobResumed():
+            return {"type": "job_resumed", "job": message.job_id, "finished_items": message.finished_items}
 
 
 def _notice_record(message: Message) -> dict[str, Any]:
@@ -92,10 +132,6 @@ def _notice_record(message: Message) -> dict[str, Any]:
             return {"type": "warning", "message": "moved, but nothing could verify it", "subject": message.source}
         case Warned():
             return {"type": "warning", "message": message.message, "subject": None}
-        case RequestRetried():
-            return {"type": "retry", **dataclasses.asdict(message)}
-        case ConcurrencyChanged():
-            return {"type": "concurrency", "limit": message.limit}
         case Interrupted():
             return _error("interrupted", "interrupted", None, INTERRUPTED_REMEDY)
         case Broken():
@@ -115,7 +151,19 @@ def _error_record(error: TransferError, item: str | None) -> dict[str, Any]:
     return record
 
 
-def _listed_record(listed: Listed) -> dict[str, Any]:
+def _abort_record(abort: UploadAbort) -> dict[str, Any]:
+    return {
+        "type": "upload_abort",
+        "source": abort.source,
+        "upload_id": abort.upload_id,
+        "initiated": iso_time(abort.initiated_seconds) if abort.initiated_seconds else None,
+        "dry_run": abort.is_dry_run,
+    }
+
+
+def _listed_record(listed: Listed | ListedUpload) -> dict[str, Any]:
+    if isinstance(listed, ListedUpload):
+        return _listed_upload_record(listed)
     entry = listed.entry
     if isinstance(entry, BucketEntry):
         return {"type": "bucket", "name": entry.name, "created": iso_time(entry.created_seconds)}
@@ -129,6 +177,47 @@ def _listed_record(listed: Listed) -> dict[str, Any]:
         "etag": entry.etag,
         "modified": iso_time(entry.modified_seconds),
         "storage_class": entry.storage_class,
+    }
+
+
+def _listed_upload_record(listed: ListedUpload) -> dict[str, Any]:
+    record = {
+        "type": "upload",
+        "bucket": listed.bucket,
+        "key": listed.key,
+        "upload_id": listed.upload_id,
+        "initiated": iso_time(listed.initiated_seconds) if listed.initiated_seconds else None,
+    }
+    return record | ({"parts": listed.parts, "size": listed.size} if listed.with_parts else {})
+
+
+def job_record(job: UnfinishedJob) -> dict[str, Any]:
+    """An unfinished job with its large items."""
+    return {
+        "type": "job",
+        "job": job.id,
+        "command": list(job.description.command),
+        "folder": job.description.folder,
+        "endpoint": job.description.endpoint,
+        "sources": list(job.description.sources),
+        "destination": job.description.destination,
+        "began": iso_time(job.began_seconds),
+        "touched": iso_time(job.touched_seconds),
+        "process_id": job.holder.process_id if job.holder else None,
+        "finished_items": job.finished_items,
+        "finished_bytes": job.finished_bytes,
+        "items": [
+            {
+                "direction": item.identity.direction.value,
+                "source": item.identity.source,
+                "destination": item.identity.destination,
+                "size": item.identity.size,
+                "finished_bytes": item.finished_bytes,
+                "upload_id": item.upload_id,
+                "began": iso_time(item.began_seconds),
+            }
+            for item in job.items
+        ],
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transfer.model.checksums import VerifiedBy
-from transfer.model.receipts import Failure, Outcome, Receipt, Skip
+from transfer.model.receipts import Failure, Outcome, Receipt, Removal, Skip
 
 
 @dataclass(slots=True)
@@ -20,9 +20,16 @@ class Tally:
     verified: int = 0
     unverified: int = 0
     removed: int = 0
+    aborted: int = 0
+    would_abort: int = 0
+    """Unfinished uploads that a dry run found."""
     failed: int = 0
     skipped: int = 0
     retries: int = 0
+    resumed: int = 0
+    """Items that an earlier run had finished."""
+    resumed_bytes: int = 0
+    """Of `moved_bytes`, what an earlier run had moved."""
     not_attempted: int = 0
     """Items that were found but not begun when the run ended early."""
 
@@ -34,7 +41,7 @@ class Tally:
     @property
     def settled(self) -> int:
         """Items that ended, one way or another."""
-        return self.moved + self.removed + self.failed + self.skipped
+        return self.moved + self.removed + self.aborted + self.would_abort + self.failed + self.skipped
 
     def add(self, outcome: Outcome) -> None:
         """Count one settled item."""
@@ -44,13 +51,18 @@ class Tally:
             self.failed += 1
         elif isinstance(outcome, Skip):
             self.skipped += 1
-        else:
+        elif isinstance(outcome, Removal):
             self.removed += 1
+        elif outcome.is_dry_run:
+            self.would_abort += 1
+        else:
+            self.aborted += 1
 
     def _add_receipt(self, receipt: Receipt) -> None:
         self.moved += 1
         self.moved_bytes += receipt.size
         self.retries += receipt.retries
+        self.resumed_bytes += receipt.resumed_bytes
         if receipt.verified_by is VerifiedBy.UNVERIFIED:
             self.unverified += 1
         elif receipt.verified_by is not VerifiedBy.NOTHING_TO_VERIFY:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from datetime import UTC, datetime
 
 from transfer.cli.escape import printable
-from transfer.cli.messages import Broken, Described, Interrupted, Listed, Message, Summary, Unproven
+from transfer.cli.messages import (
+    Broken,
+    Described,
+    Interrupted,
+    JobForgotten,
+    Listed,
+    ListedJob,
+    ListedUpload,
+    Message,
+    Summary,
+    Unproven,
+)
 from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import TransferError
-from transfer.model.events import ConcurrencyChanged, Event, RequestRetried
+from transfer.model.events import ConcurrencyChanged, Event, JobKept, JobResumed, RequestRetried
+from transfer.model.locations import S3Location
 from transfer.model.objects import BucketEntry, CommonPrefix
-from transfer.model.receipts import Failure, Receipt, Removal, Skip
+from transfer.model.receipts import Failure, Receipt, Removal, Skip, UploadAbort
+from transfer.model.unfinished import UnfinishedJob
 from transfer.plan.sizes import format_rate, format_seconds, format_size
 
 INTERRUPTED_REMEDY = "nothing half-written is left under a final name: run the command again"
@@ -50,13 +64,21 @@ def event_line(event: Event) -> str:
         return _line(f"{event.subject}: attempt {event.attempt} follows in {wait}: {event.reason}")
     if isinstance(event, ConcurrencyChanged):
         return _line(f"{event.limit} requests in flight from now on")
+    if isinstance(event, JobKept):
+        return _line(f"unfinished: run the same command again to go on, or: transfer resume {event.job_id}")
+    if isinstance(event, JobResumed):
+        done = _counted(event.finished_items, "item", "items")
+        return _line(f"going on with job {event.job_id}: {done} finished earlier")
     return _line(f"warning: {event.message}")
 
 
-def item_line(outcome: Receipt | Removal) -> str:
+def item_line(outcome: Receipt | Removal | UploadAbort) -> str:
     """What was done, as a command."""
     if isinstance(outcome, Removal):
         return printable(f"rm {outcome.source}") + "\n"
+    if isinstance(outcome, UploadAbort):
+        done = "would abort" if outcome.is_dry_run else "abort"
+        return printable(f"{done} {outcome.source} {outcome.upload_id}") + "\n"
     return printable(f"cp {outcome.source} {outcome.destination}") + "\n"
 
 
@@ -80,6 +102,43 @@ def listed_line(listed: Listed) -> str:
         return f"{_local_time(entry.created_seconds)} {name}\n"
     size = format_size(entry.size) if listed.human_sizes else str(entry.size)
     return f"{_local_time(entry.modified_seconds)} {size:>10} {name}\n"
+
+
+def listed_upload_line(listed: ListedUpload) -> str:
+    """An unfinished upload: when it was begun, its parts and their bytes if asked for, its object and its name."""
+    columns = [f"{_local_time(listed.initiated_seconds) if listed.initiated_seconds else '-':<19}"]
+    if listed.with_parts:
+        counts = ("-" if count is None else str(count) for count in (listed.parts, listed.size))
+        columns += [f"{count:>{width}}" for count, width in zip(counts, (5, 14), strict=True)]
+    columns += [str(S3Location(listed.bucket, listed.key)), listed.upload_id]
+    return printable(" ".join(columns)) + "\n"
+
+
+def listed_job_lines(listed: ListedJob) -> str:
+    """A job: its number, when it was begun, what is done, its command; and a line for each large item in the making."""
+    job = listed.job
+    done = f"{_counted(job.finished_items, 'item', 'items')}, {format_size(job.finished_bytes)} done"
+    state = f"running as process {job.holder.process_id}" if job.holder else "stopped"
+    head = f"{job.id:>4} {_local_time(job.began_seconds)} {state}, {done}: {job_name(job)}"
+    lines = [head]
+    for item in job.items:
+        size = item.identity.size
+        share = f"{100 * item.finished_bytes // size if size else 100:>3} %"
+        lines.append(f"     {share} of {format_size(size)} {item.identity.source} -> {item.identity.destination}")
+    return "".join(printable(line) + "\n" for line in lines)
+
+
+def job_line(forgotten: JobForgotten) -> str:
+    """What became of a job."""
+    done = "would give up" if forgotten.is_dry_run else "gave up"
+    return printable(f"{done} job {forgotten.job.id}: {job_name(forgotten.job)}") + "\n"
+
+
+def job_name(job: UnfinishedJob) -> str:
+    """The command of a job as a person would write it."""
+    if job.description.command:
+        return f"transfer {shlex.join(job.description.command)}"
+    return f"{' '.join(job.description.sources)} -> {job.description.destination}"
 
 
 def described_lines(described: Described) -> str:
@@ -109,6 +168,8 @@ def summary_line(summary: Summary) -> str:
     if summary.command == "rm":
         removed = _counted(tally.removed, "object", "objects")
         start = f"removed {removed} in {format_seconds(summary.seconds)}"
+    elif summary.command == "mpu abort":
+        start = _aborted(tally, summary.seconds)
     else:
         start = _moved(tally, summary.seconds)
     rest = {
@@ -116,6 +177,7 @@ def summary_line(summary: Summary) -> str:
         "unverified": tally.unverified,
         "failed": tally.failed,
         "skipped": tally.skipped,
+        "finished earlier": tally.resumed,
         "not attempted": tally.not_attempted,
     }
     return ", ".join([start, *(f"{count} {name}" for name, count in rest.items() if count)]) + "\n"
@@ -143,6 +205,8 @@ def _facts(receipt: Receipt) -> str:
         facts.append(str(receipt.checksum))
     because = f" ({receipt.mover_reason})" if receipt.mover_reason else ""
     facts.append(f"mover {receipt.mover.value}{because}")
+    if receipt.resumed_bytes:
+        facts.append(f"{format_size(receipt.resumed_bytes)} of it moved earlier")
     if receipt.retries:
         facts.append(_counted(receipt.retries, "retry", "retries"))
     return ", ".join(facts)
@@ -150,8 +214,15 @@ def _facts(receipt: Receipt) -> str:
 
 def _moved(tally: Tally, seconds: float) -> str:
     start = f"moved {_counted(tally.moved, 'object', 'objects')}, {format_size(tally.moved_bytes)}"
-    rate = f" ({format_rate(tally.moved_bytes / seconds)})" if seconds > 0 and tally.moved_bytes else ""
-    return f"{start} in {format_seconds(seconds)}{rate}"
+    now_bytes = tally.moved_bytes - tally.resumed_bytes
+    rate = f" ({format_rate(now_bytes / seconds)})" if seconds > 0 and now_bytes else ""
+    earlier = f", of which {format_size(tally.resumed_bytes)} moved earlier" if tally.resumed_bytes else ""
+    return f"{start} in {format_seconds(seconds)}{rate}{earlier}"
+
+
+def _aborted(tally: Tally, seconds: float) -> str:
+    done, count = ("would abort", tally.would_abort) if tally.would_abort else ("aborted", tally.aborted)
+    return f"{done} {_counted(count, 'unfinished upload', 'unfinished uploads')} in {format_seconds(seconds)}"
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator
 from transfer.engine.backlog import Backlog
 from transfer.engine.context import Context
 from transfer.engine.download import download_object, make_marked_folder
+from transfer.engine.finished import without_finished
 from transfer.engine.items import DownloadItem, FolderItem, Item, StreamUploadItem, UploadItem
+from transfer.engine.job import Job
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning import CopyRequest, Planned, plan_items
 from transfer.engine.reading import read_object
@@ -19,20 +21,23 @@ from transfer.engine.standard_streams import standard_input, standard_output
 from transfer.engine.stream_upload import upload_stream
 from transfer.engine.upload import upload_file
 from transfer.model.errors import TransferError
+from transfer.model.events import JobKept
 from transfer.model.receipts import Failure, Outcome, Receipt, Skip
 
 
-async def copy_items(context: Context, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
-    """Move everything a request means and deliver an outcome for each.
+async def copy_items(context: Context, job: Job, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+    """Move everything a request means, except what earlier runs of it have, and deliver an outcome for each.
 
     Raises:
+        HeldError: Another process does the same.
         TransferError: The items could not be found out to the end, or a failure that concerns the whole run.
     """
-    ended = False
+    ended = has_failed = False
 
     async def settle(planned: Planned) -> None:
-        nonlocal ended
-        outcome = planned if isinstance(planned, Skip | Failure) else await _move(context, planned)
+        nonlocal ended, has_failed
+        outcome = planned if isinstance(planned, Skip | Failure) else await _move(context, job, planned)
+        has_failed = has_failed or isinstance(outcome, Failure)
         ends = isinstance(outcome, Failure) and context.attempts.ends_run(outcome.error)
         if ends and ended:
             # Items that failed in the same moment for the same reason: it is told once.
@@ -43,24 +48,30 @@ async def copy_items(context: Context, request: CopyRequest, deliver: Deliver[Ou
         if ends:
             raise RunEndedError
 
-    backlog = Backlog(_counted(context, request))
+    is_done = False
     try:
-        async with plain_task_group() as tasks:
-            tasks.start_soon(backlog.fill)
-            await spread(backlog.items(), settle, context.may_add_item_worker)
+        backlog = Backlog(_counted(context, without_finished(context, job, plan_items(context, request))))
+        try:
+            async with plain_task_group() as tasks:
+                tasks.start_soon(backlog.fill)
+                await spread(backlog.items(), settle, context.may_add_item_worker)
+        finally:
+            backlog.close()
+        if backlog.error is not None:
+            raise backlog.error
+        is_done = not has_failed
     finally:
-        backlog.close()
-    if backlog.error is not None:
-        raise backlog.error
+        if await job.end(is_done=is_done):
+            context.on_event(JobKept(job.id))
 
 
 class RunEndedError(Exception):
     """The run stops after a failure that has been delivered already."""
 
 
-async def _counted(context: Context, request: CopyRequest) -> AsyncIterator[Planned]:
+async def _counted(context: Context, items: AsyncIterator[Planned]) -> AsyncIterator[Planned]:
     """The planned items, counted as they pass."""
-    async for planned in plan_items(context, request):
+    async for planned in items:
         context.progress.items_planned += 1
         if isinstance(planned, UploadItem):
             context.progress.bytes_planned += planned.size or 0
@@ -70,13 +81,13 @@ async def _counted(context: Context, request: CopyRequest) -> AsyncIterator[Plan
     context.progress.total_is_final = True
 
 
-async def _move(context: Context, item: Item) -> Receipt | Failure:
+async def _move(context: Context, job: Job, item: Item) -> Receipt | Failure:
     """Move one item; its failure is a value."""
     try:
         if isinstance(item, UploadItem):
-            return await upload_file(context, item)
+            return await upload_file(context, job, item)
         if isinstance(item, DownloadItem):
-            return await download_object(context, item)
+            return await download_object(context, job, item)
         if isinstance(item, FolderItem):
             return await make_marked_folder(context, item)
         if isinstance(item, StreamUploadItem):

@@ -8,14 +8,17 @@ store keeps. Only then does the file get its name.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.fingerprints import download_fingerprint, finished_object
 from transfer.engine.items import DownloadItem, FolderItem
+from transfer.engine.job import Claim, Job, can_continue
 from transfer.engine.reasons import mover_reason
+from transfer.engine.resuming_download import ResumedDownload, resume_download
 from transfer.engine.spread import each, spread
 from transfer.engine.verifying import (
     DownloadPlan,
@@ -34,6 +37,7 @@ from transfer.model.errors import LocalFileError
 from transfer.model.objects import MTIME_METADATA_KEY, ObjectInfo
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
+from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity
 from transfer.stores.local.durable import DurableFile, make_folder
 from transfer.stores.s3 import objects
 from transfer.stores.s3.properties import parse_mtime
@@ -50,10 +54,11 @@ WHOLE_ATTEMPTS: Final = 3
 row is not the network's."""
 
 
-async def download_object(context: Context, item: DownloadItem) -> Receipt:
-    """Move one object into a file.
+async def download_object(context: Context, job: Job, item: DownloadItem) -> Receipt:
+    """Move one object into a file; a large one goes on from where an earlier run was stopped.
 
     Raises:
+        HeldError: Another process moves it.
         ChecksumMismatchError: What arrives is not what the store keeps a checksum of, also when fetched again.
         LocalFileError: The file cannot be written.
         TransferError: What the store or the connection said; PreconditionFailed when the object changed meanwhile.
@@ -62,20 +67,14 @@ async def download_object(context: Context, item: DownloadItem) -> Receipt:
     tally = Tally()
     download = _Download(context, item, tally)
     size, etag = await download.identify()
-    root, relative = item.root, item.relative
-    landing = await context.threads.run(lambda: DurableFile.create(root, relative, size))
-    try:
-        if size <= WHOLE_OBJECT_BYTES:
-            plan, arrived, proof = await download.fetch_whole(landing, size, etag)
-        else:
-            plan, arrived, proof = await download.fetch_ranges(landing)
-        mtime_ns = _mtime_ns_of(plan.info)
-        await context.threads.run(lambda: landing.commit(mtime_ns))
-    finally:
-        landing.discard()
+    if size <= WHOLE_OBJECT_BYTES:
+        path, (plan, arrived, proof) = await download.land_whole(size, etag)
+    else:
+        path, (plan, arrived, proof) = await download.land_ranges(job)
+    job.note_finished(item.path, finished_object(size, plan.info.etag), size)
     return Receipt(
         source=str(item.source),
-        destination=landing.path,
+        destination=path,
         size=size,
         etag=plan.info.etag,
         version_id=plan.info.version_id,
@@ -85,6 +84,7 @@ async def download_object(context: Context, item: DownloadItem) -> Receipt:
         retries=tally.retries,
         mover=download.mover if size else Mover.NONE,
         mover_reason=mover_reason(download.mover, None) if size else None,
+        resumed_bytes=download.resumed_bytes,
     )
 
 
@@ -119,11 +119,13 @@ class _Download:
 
     def __init__(self, context: Context, item: DownloadItem, tally: Tally) -> None:
         self._context = context
+        self._item = item
         self._location = item.source
         self._listed = item.listed
         self._info: ObjectInfo | None = None
         self._tally = tally
         self.mover = Mover.NONE
+        self.resumed_bytes = 0
 
     async def identify(self) -> tuple[int, str]:
         """Size and ETag of the version that is meant: from the listing, else from the store."""
@@ -134,6 +136,83 @@ class _Download:
         )
         self._context.progress.bytes_planned += info.size - (self._listed.size if self._listed else 0)
         return info.size, info.etag
+
+    async def land_whole(self, size: int, etag: str) -> tuple[str, _Fetched]:
+        """Bring a small object to its place."""
+        item = self._item
+        landing = await self._context.threads.run(lambda: DurableFile.create(item.root, item.relative, size))
+        try:
+            fetched = await self.fetch_whole(landing, size, etag)
+            await self._commit(landing, fetched[0].info)
+        finally:
+            landing.discard()
+        return landing.path, fetched
+
+    async def land_ranges(self, job: Job) -> tuple[str, _Fetched]:
+        """Bring a large object to its place, or the rest of it."""
+        if self._info is None:
+            raise RuntimeError("a large object is asked for before it is fetched")
+        plan = await plan_download(self._context, self._location, self._info, self._tally)
+        claim = await job.claim(self._identity(job, plan))
+        try:
+            resumed = await resume_download(self._context, claim, self._item, plan, self._identity(job, plan))
+            self._count_resumed(resumed)
+            if resumed.is_landed:
+                fetched = await self._conclude_landed(plan, resumed)
+                await claim.finish()
+                return resumed.path, fetched
+            return await self._land_rest(claim, plan, resumed)
+        finally:
+            await claim.release()
+
+    async def _land_rest(self, claim: Claim, plan: DownloadPlan, resumed: ResumedDownload) -> tuple[str, _Fetched]:
+        landing = resumed.landing or await self._new_landing(claim, plan.info.size)
+        try:
+            fetched = await self._fetch_ranges(landing, claim, plan, resumed.digests)
+            await self._commit(landing, plan.info)
+        except BaseException as error:
+            if claim.remembers and can_continue(error):
+                landing.keep()
+            else:
+                landing.discard()
+                await claim.finish()
+            raise
+        await claim.finish()
+        return landing.path, fetched
+
+    async def _new_landing(self, claim: Claim, size: int) -> DurableFile:
+        item = self._item
+        landing = await self._context.threads.run(lambda: DurableFile.create(item.root, item.relative, size))
+        try:
+            await claim.set_temporary(landing.temporary)
+        except BaseException:
+            landing.discard()
+            raise
+        return landing
+
+    async def _commit(self, landing: DurableFile, info: ObjectInfo) -> None:
+        mtime_ns = _mtime_ns_of(info)
+        await self._context.threads.run(lambda: landing.commit(mtime_ns))
+
+    def _identity(self, job: Job, plan: DownloadPlan) -> ItemIdentity:
+        return ItemIdentity(
+            Direction.DOWNLOAD,
+            job.endpoint,
+            str(self._location),
+            self._item.path,
+            download_fingerprint(plan),
+            plan.info.size,
+        )
+
+    def _count_resumed(self, resumed: ResumedDownload) -> None:
+        """Bytes that need not move again are no part of what is planned."""
+        self.resumed_bytes = sum(found.wanted.length for found in resumed.digests)
+        self._context.progress.bytes_planned -= self.resumed_bytes
+
+    async def _conclude_landed(self, plan: DownloadPlan, resumed: ResumedDownload) -> _Fetched:
+        """The file has its name already: a run was stopped before it could say so."""
+        arrived = checksum_of_ranges(plan, resumed.digests, resumed.whole_value)
+        return await self._conclude(plan, arrived)
 
     async def fetch_whole(self, landing: DurableFile, size: int, etag: str) -> _Fetched:
         """Fetch a small object in one GET, and again when its checksum is wrong."""
@@ -166,17 +245,19 @@ class _Download:
 
         return await self._context.attempts.run(self._location, fetch, self._tally)
 
-    async def fetch_ranges(self, landing: DurableFile) -> _Fetched:
-        """Fetch a large object in parallel ranges, and those again that differ when the whole does not match."""
-        if self._info is None:
-            raise RuntimeError("a large object is asked for before it is fetched")
-        plan = await plan_download(self._context, self._location, self._info, self._tally)
-        digests: dict[int, RangeDigest] = {}
+    async def _fetch_ranges(
+        self, landing: DurableFile, claim: Claim, plan: DownloadPlan, earlier: Sequence[RangeDigest]
+    ) -> _Fetched:
+        """Fetch the missing ranges in parallel, and those again that differ when the whole does not match."""
+        digests = {found.wanted.number: found for found in earlier}
 
         async def fetch(wanted: ByteRange) -> None:
-            digests[wanted.number] = await self._fetch_range(landing, wanted, plan)
+            found = digests[wanted.number] = await self._fetch_range(landing, wanted, plan)
+            await claim.note_part(FinishedPart(wanted.number, wanted.offset, wanted.length, found.value))
 
-        await spread(each(plan.ranges()), fetch, self._context.may_add_part_worker)
+        there = frozenset(digests)
+        missing = (wanted for wanted in plan.ranges() if wanted.number not in there)
+        await spread(each(missing), fetch, self._context.may_add_part_worker)
         arrived = await self._checksum(landing, plan, list(digests.values()))
         if plan.verification.certain and not matches(plan, arrived):
             arrived = await self._mend(landing, plan, digests)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from transfer.model.locations import S3Location
@@ -10,11 +11,12 @@ from transfer.model.objects import ListedObject
 
 @dataclass(frozen=True, slots=True)
 class UploadItem:
-    """A local file on its way to a key. `size` is what the walk saw, None when nobody looked yet."""
+    """A local file on its way to a key. `size` and `mtime_ns` are what the walk saw, None when nobody looked yet."""
 
     path: str
     destination: S3Location
     size: int | None = None
+    mtime_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class DownloadItem:
     root: str
     relative: str
     listed: ListedObject | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it goes, absolute; links on the way are names of their own."""
+        return os.path.abspath(f"{self.root or os.curdir}/{self.relative}")  # noqa: PTH100 - resolves no link
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,23 @@
-"""The frame of a multipart upload: created, filled part by part, completed; or aborted, whatever happened.
+"""The frame of a multipart upload: created or taken up again, filled part by part, completed.
 
-Both files and streams are sent through it; only where the bytes of a part come from differs.
+Both files and streams are sent through it; only where the bytes of a part come from differs. An upload that a later run
+can go on with is kept when this one cannot finish it; any other is aborted, whatever happened.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.job import Claim, can_continue
 from transfer.engine.spread import plain_task_group
+from transfer.engine.stray_uploads import abort_strays
 from transfer.engine.uploading import Proof, completion_headers, creation_headers, prove
 from transfer.integrity.digests import encode_value, multipart_etag
 from transfer.integrity.proof import SentPart, checksum_of_whole, same_value
@@ -33,44 +38,123 @@ ANSWER_SECONDS: Final = 0.8
 stays below the two seconds in which Ctrl-C must end."""
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectToBe:
+    """What a multipart upload makes.
+
+    Attributes:
+        algorithm: The checksum of its parts.
+        headers: Its properties.
+    """
+
+    location: S3Location
+    algorithm: ChecksumAlgorithm
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """An upload that an earlier run has begun, and the parts of it that count."""
+
+    upload: MultipartUpload
+    parts: tuple[SentPart, ...]
+
+
+SendParts = Callable[[MultipartUpload, Sequence[SentPart]], Awaitable[Sequence[SentPart]]]
+"""Sends the parts that are not among those given; answers all of them by number; raises to give the upload up."""
+
+
 async def multipart_upload(
     context: Context,
-    location: S3Location,
-    algorithm: ChecksumAlgorithm,
-    headers: Mapping[str, str],
-    send_parts: Callable[[MultipartUpload], Awaitable[Sequence[SentPart]]],
+    target: ObjectToBe,
+    claim: Claim,
+    resumed: Resumed | None,
+    send_parts: SendParts,
     tally: Tally,
 ) -> Proof:
     """Upload an object in parts.
 
     Args:
         context: The run.
-        location: The object to be.
-        algorithm: The checksum of its parts.
-        headers: Its properties.
-        send_parts: Sends them all and answers them by number; raises to give the upload up.
+        target: The object to be.
+        claim: Remembers how far it is; finished or released when this returns or raises.
+        resumed: What to go on with; None begins.
+        send_parts: Sends what is missing.
         tally: Counts repeated requests.
 
     Raises:
-        TransferError: What `send_parts` or the store said. The upload has been aborted then.
+        TransferError: What `send_parts` or the store said. Unless a later run can go on, the upload has been aborted.
     """
-    begin = {**headers, **creation_headers(algorithm)}
-    upload = await _create(context, location, begin, tally)
+    upload = resumed.upload if resumed else await _begin(context, target, claim, tally)
     try:
-        parts = await send_parts(upload)
-        whole = checksum_of_whole(algorithm, parts)
-        written = await _complete(context, upload, algorithm, parts, whole, tally)
-    except TransferError:
-        await _abort_with_patience(context, upload, tally)
+        parts = await send_parts(upload, resumed.parts if resumed else ())
+        whole = checksum_of_whole(target.algorithm, parts)
+        written = await _complete(context, upload, target.algorithm, parts, whole, tally)
+    except TransferError as error:
+        await _give_up(context, upload, claim, error, tally)
         raise
     except BaseException:
-        await _abort(context, upload)
+        await _interrupt(context, upload, claim)
         raise
-    return await prove(context, location, whole, written, parts, tally)
+    await claim.finish()
+    return await prove(context, target.location, whole, written, parts, tally)
 
 
-async def _create(context: Context, location: S3Location, headers: Mapping[str, str], tally: Tally) -> MultipartUpload:
-    """Begin the upload.
+async def settle_completed(
+    context: Context, upload: MultipartUpload, algorithm: ChecksumAlgorithm, parts: Sequence[SentPart], tally: Tally
+) -> Proof | None:
+    """Find out whether an upload that is gone has become the object: its completion's answer may have been lost.
+
+    Args:
+        context: The run.
+        upload: It is no longer there.
+        algorithm: The checksum of its parts.
+        parts: All of them, by number.
+        tally: Counts repeated requests.
+
+    Returns:
+        None when the object there is not made of these parts.
+    """
+    whole = checksum_of_whole(algorithm, parts)
+    written = await context.attempts.run(
+        upload.location, lambda _: _written_object(context, upload.location, parts, whole), tally
+    )
+    return None if written is None else await prove(context, upload.location, whole, written, parts, tally)
+
+
+async def _begin(context: Context, target: ObjectToBe, claim: Claim, tally: Tally) -> MultipartUpload:
+    """Create the upload and record its name.
+
+    An answer to the creation that was lost leaves an upload whose name nobody knows: the creation was repeated then,
+    and the stray one is looked for.
+    """
+    began_seconds = time.time()
+    headers = {**target.headers, **creation_headers(target.algorithm)}
+    upload, requests = await _create(context, target.location, headers, claim, tally)
+    if requests > 1:
+        await abort_strays(context, target.location, began_seconds, upload.upload_id, tally)
+    return upload
+
+
+async def _give_up(context: Context, upload: MultipartUpload, claim: Claim, error: TransferError, tally: Tally) -> None:
+    if claim.remembers and can_continue(error):
+        await claim.release()
+        return
+    await _abort_with_patience(context, upload, tally)
+    await claim.finish()
+
+
+async def _interrupt(context: Context, upload: MultipartUpload, claim: Claim) -> None:
+    if claim.remembers:
+        await claim.release()
+    else:
+        await abort_now(context, upload)
+
+
+async def _create(
+    context: Context, location: S3Location, headers: Mapping[str, str], claim: Claim, tally: Tally
+) -> tuple[MultipartUpload, int]:
+    """Begin the upload; it, and how many requests that took.
 
     Cancelled while the request is in flight, it waits a moment for the answer: an upload whose name nobody knows could
     not be aborted.
@@ -78,14 +162,18 @@ async def _create(context: Context, location: S3Location, headers: Mapping[str, 
     created: list[MultipartUpload] = []
     request = anyio.CancelScope(shield=True)
     settled = anyio.Event()
+    requests = 0
+
+    async def ask(_: Flow) -> MultipartUpload:
+        nonlocal requests
+        requests += 1
+        return await multipart.create_upload(context.store, location, headers)
 
     async def create() -> None:
         with request:
-            created.append(
-                await context.attempts.run(
-                    location, lambda _: multipart.create_upload(context.store, location, headers), tally
-                )
-            )
+            upload = await context.attempts.run(location, ask, tally)
+            created.append(upload)
+            await claim.set_upload(upload.upload_id)
         settled.set()
 
     try:
@@ -98,9 +186,9 @@ async def _create(context: Context, location: S3Location, headers: Mapping[str, 
                 raise
     except BaseException:
         for upload in created:
-            await _abort(context, upload)
+            await _interrupt(context, upload, claim)
         raise
-    return created[0]
+    return created[0], requests
 
 
 async def _complete(
@@ -120,7 +208,6 @@ async def _complete(
         )
         for part in parts
     ]
-    size = sum(part.length for part in parts)
     may_be_done = False
 
     async def complete(flow: Flow) -> Written:  # noqa: ARG001 - the list of parts is no body to count
@@ -129,7 +216,7 @@ async def _complete(
             return await multipart.complete_upload(context.store, upload, completed, headers)
         except StoreError as error:
             if may_be_done and error.code == "NoSuchUpload":
-                return await _settle(context, upload, parts, whole, size, error)
+                return await _settle(context, upload.location, parts, whole, error)
             may_be_done = True
             raise
         except WireError:
@@ -141,10 +228,9 @@ async def _complete(
 
 async def _settle(
     context: Context,
-    upload: MultipartUpload,
+    location: S3Location,
     parts: Sequence[SentPart],
     whole: Checksum | None,
-    size: int,
     error: StoreError,
 ) -> Written:
     """Find out whether an earlier completion, whose answer was lost, has succeeded.
@@ -152,19 +238,29 @@ async def _settle(
     Raises:
         StoreError: `error`, when the object there is not the one that was sent.
     """
+    written = await _written_object(context, location, parts, whole)
+    if written is None:
+        raise error
+    return written
+
+
+async def _written_object(
+    context: Context, location: S3Location, parts: Sequence[SentPart], whole: Checksum | None
+) -> Written | None:
+    """The object at a location, if it is the one that was sent: its size, and its checksum or the ETag of its parts."""
     try:
-        info = await head_object(context.store, upload.location)
+        info = await head_object(context.store, location)
     except StoreError as missing:
         if missing.status == 404:
-            raise error from missing
+            return None
         raise
     stored = [found for found in info.checksums if whole is not None and found.algorithm is whole.algorithm]
     if whole is not None and stored:
         is_ours = any(same_value(found, whole) for found in stored)
     else:
         is_ours = info.etag == _etag_of_parts(parts)
-    if not is_ours or info.size != size:
-        raise error
+    if not is_ours or info.size != sum(part.length for part in parts):
+        return None
     return Written(info.etag, info.version_id, info.checksums)
 
 
@@ -184,11 +280,11 @@ async def _abort_with_patience(context: Context, upload: MultipartUpload, tally:
         if not (isinstance(error, StoreError) and error.code == "NoSuchUpload"):
             _warn_of_orphan(context, upload, error.message)
     except BaseException:
-        await _abort(context, upload)
+        await abort_now(context, upload)
         raise
 
 
-async def _abort(context: Context, upload: MultipartUpload) -> None:
+async def abort_now(context: Context, upload: MultipartUpload) -> None:
     """Free the parts, also when the run is being cancelled. What remains after that costs money, so it is told."""
     failure: TransferError | None = None
     with anyio.move_on_after(ABORT_SECONDS, shield=True):

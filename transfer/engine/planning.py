@@ -225,7 +225,9 @@ async def _plan_local(
         if isinstance(found, WalkWarning):
             yield _left_out(found, destination)
         else:
-            yield UploadItem(found.path, destination.with_key(tree_key(destination, found.relative)), found.size)
+            yield UploadItem(
+                found.path, destination.with_key(tree_key(destination, found.relative)), found.size, found.mtime_ns
+            )
     if not found_any and _is_local_pattern(request, source):
         raise LocalFileError("nothing matches", subject=source.path, remedy="check the pattern")
 

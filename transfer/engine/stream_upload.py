@@ -1,7 +1,7 @@
 """A stream of unknown length, such as standard input, to an object.
 
-A stream cannot be read twice, so each part stays in memory until the store has it. One worker reads at a time; a few
-parts are in flight, as many as the memory budget holds.
+A stream cannot be read twice, so each part stays in memory until the store has it, and no later run can go on with it.
+One worker reads at a time; a few parts are in flight, as many as the memory budget holds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import BinaryIO, Final
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
-from transfer.engine.multipart import multipart_upload
+from transfer.engine.job import Claim
+from transfer.engine.multipart import ObjectToBe, multipart_upload
 from transfer.engine.reasons import STREAM, mover_reason
 from transfer.engine.spread import spread
 from transfer.engine.uploading import Proof, body_headers, prove, sent_part, upload_with_fallback
@@ -23,6 +24,7 @@ from transfer.model.checksums import Checksum, ChecksumAlgorithm
 from transfer.model.errors import LocalFileError
 from transfer.model.locations import S3Location
 from transfer.model.receipts import Mover, Receipt
+from transfer.model.unfinished import Direction, ItemIdentity
 from transfer.plan.content_types import guess_content_type
 from transfer.plan.parts import stream_part_size_bytes
 from transfer.stores.s3 import multipart, objects
@@ -97,8 +99,10 @@ class _StreamUpload:
         self._algorithm = algorithm
         if len(self._first.content) < self._part_size_bytes(1):
             return await self._put()
+        target = ObjectToBe(self._location, algorithm, self._headers)
+        identity = ItemIdentity(Direction.UPLOAD, "", STREAM_NAME, str(self._location), "", 0)
         return await multipart_upload(
-            self._context, self._location, self._algorithm, self._headers, self._send_parts, self._tally
+            self._context, target, Claim.forgetful(identity), None, self._send_parts, self._tally
         )
 
     async def _put(self) -> Proof:
@@ -114,8 +118,8 @@ class _StreamUpload:
         ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
         return await prove(self._context, self._location, ours, written, (), self._tally)
 
-    async def _send_parts(self, upload: MultipartUpload) -> Sequence[SentPart]:
-        parts: list[SentPart] = []
+    async def _send_parts(self, upload: MultipartUpload, earlier: Sequence[SentPart]) -> Sequence[SentPart]:
+        parts = list(earlier)
 
         async def send(piece: _Piece) -> None:
             parts.append(await self._send_piece(upload, piece))

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 from transfer.engine.attempts import Attempts, Tally
 from transfer.engine.context import Context
 from transfer.engine.copying import RunEndedError, copy_items
+from transfer.engine.jobs import open_job
 from transfer.engine.lanes import Lanes
 from transfer.engine.limiter import BandwidthLimiter
 from transfer.engine.listing import list_location, list_pages
@@ -23,6 +24,7 @@ from transfer.engine.reading import read_object
 from transfer.engine.removal import Batch, check_removal, plan_removal, remove_batch, remove_one
 from transfer.engine.spread import spread
 from transfer.engine.threads import Threads
+from transfer.engine.unfinished_uploads import abort, abort_pending, all_parts, check_abort, list_pending
 from transfer.model.errors import StoreError, UsageError
 from transfer.model.events import EventSink, Warned, ignore_event
 from transfer.model.locations import S3Location, parse_s3_location
@@ -34,6 +36,7 @@ from transfer.plan.governor import DEFAULT_INITIAL, Governor
 from transfer.plan.parts import check_part_size
 from transfer.plan.remedies import remedy_of
 from transfer.stores.s3.access import Access
+from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.objects import head_object
 from transfer.stores.s3.properties import property_headers
 from transfer.stores.s3.static_access import region_of, static_access
@@ -42,7 +45,9 @@ from transfer.wire.dial import Dialer
 from transfer.wire.pool import ConnectionPool
 
 if TYPE_CHECKING:
+    from transfer.journal.journal import Journal
     from transfer.stores.s3.botocore_access import BotocoreAccess
+    from transfer.stores.s3.xml import PendingUpload, UploadedPart
 
 StrPath = str | PathLike[str]
 """A local path, or a location written as text."""
@@ -89,6 +94,7 @@ class Transfer:
         self._context: Context | None = None
         self._tasks: TaskGroup | None = None
         self._access: Access | None = None
+        self._journal: Journal | None = None
         _check(self._options, self._connection)
 
     async def __aenter__(self) -> Self:
@@ -114,6 +120,9 @@ class Transfer:
                 retries=self._options.retries,
                 limiter=BandwidthLimiter(rate) if rate is not None else None,
             )
+            self._journal = _journal(self._options, self._on_event)
+            if self._journal is not None:
+                stack.push_async_callback(_close, self._journal)
             self._context = Context(store, attempts, lanes, Threads(), self.progress, self._on_event, self._options)
             self._tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(self._tasks.cancel_scope.cancel)
@@ -187,7 +196,7 @@ class Transfer:
         """
         request = check_request(sources, destination, recursive=recursive, raw=raw)
         context = self._running()
-        return self._stream(lambda deliver: _copy(context, request, deliver))
+        return self._stream(lambda deliver: _copy(context, self._journal, request, deliver))
 
     async def cat(self, url: str, write: Callable[[memoryview], object]) -> Receipt:
         """Write an object's bytes in order.
@@ -257,6 +266,48 @@ class Transfer:
         context = self._running()
         return self._stream(lambda deliver: _remove(context, locations, recursive, raw, deliver))
 
+    def list_uploads(self, url: str) -> AsyncIterator[PendingUpload]:
+        """The unfinished multipart uploads to keys that start with a location's.
+
+        Raises:
+            UsageError: The location is not in a bucket.
+            TransferError: The store refused; raised while iterating.
+        """
+        return list_pending(self._running(), parse_s3_location(url))
+
+    async def list_parts(self, url: str, upload_id: str) -> tuple[UploadedPart, ...]:
+        """The parts that the store holds for an unfinished upload.
+
+        Raises:
+            TransferError: The store refused; NoSuchUpload when it has ended.
+        """
+        return await all_parts(self._running(), MultipartUpload(parse_s3_location(url), upload_id), Tally())
+
+    async def abort_upload(self, url: str, upload_id: str) -> bool:
+        """Abort one unfinished upload; whether it was there.
+
+        Raises:
+            TransferError: The store refused.
+        """
+        return await abort(self._running(), MultipartUpload(parse_s3_location(url), upload_id), Tally())
+
+    def abort_uploads(
+        self, urls: Sequence[str], *, older_than_seconds: float | None = None, dry_run: bool = False
+    ) -> OutcomeStream[Outcome]:
+        """Abort unfinished multipart uploads and free their parts.
+
+        Args:
+            urls: Buckets, or prefixes of keys.
+            older_than_seconds: Only those begun so long ago; None for all, also those still being sent.
+            dry_run: Only tell which.
+
+        Raises:
+            UsageError: A location makes no sense; raised before anything is aborted.
+        """
+        locations = check_abort(urls)
+        context = self._running()
+        return self._stream(lambda deliver: abort_pending(context, locations, older_than_seconds, dry_run, deliver))
+
     async def make_bucket(self, bucket: str) -> None:
         """Make a bucket in the region of the run.
 
@@ -321,6 +372,21 @@ def _access(connection: ConnectionOptions) -> Access:
     return BotocoreAccess(connection, region_of(connection, os.environ))
 
 
+def _journal(options: TransferOptions, on_event: EventSink) -> Journal | None:
+    """The journal, which opens nothing before there is something to remember."""
+    if not options.resume:
+        return None
+    from transfer.engine.state import state_folder
+    from transfer.journal.journal import Journal
+
+    return Journal(state_folder(options.state_folder), lambda message: on_event(Warned(message)))
+
+
+async def _close(journal: Journal) -> None:
+    with anyio.CancelScope(shield=True):
+        await journal.aclose()
+
+
 def _governor(options: TransferOptions) -> Governor:
     return Governor(DEFAULT_INITIAL) if options.concurrency is None else Governor.fixed(options.concurrency)
 
@@ -350,10 +416,10 @@ def _check(options: TransferOptions, connection: ConnectionOptions) -> None:
     property_headers(options.properties, None, None)
 
 
-async def _copy(context: Context, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+async def _copy(context: Context, journal: Journal | None, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
     """Copy; a failure that ends the run has been delivered as its item's outcome, so it ends quietly."""
     with suppress(RunEndedError):
-        await copy_items(context, request, deliver)
+        await copy_items(context, await open_job(context, journal, request), request, deliver)
 
 
 async def _remove(

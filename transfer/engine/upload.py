@@ -6,6 +6,7 @@ the same range from the page cache to the socket. The file must not change meanw
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +15,12 @@ from typing import Final
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.fingerprints import finished_file, upload_fingerprint
 from transfer.engine.items import UploadItem
-from transfer.engine.multipart import multipart_upload
+from transfer.engine.job import Claim, Job, can_continue
+from transfer.engine.multipart import ObjectToBe, multipart_upload
 from transfer.engine.reasons import SMALL_UPLOAD, mover_reason
+from transfer.engine.resuming_upload import resume_upload
 from transfer.engine.spread import each, spread
 from transfer.engine.uploading import (
     MULTIPART_THRESHOLD_BYTES,
@@ -30,9 +34,10 @@ from transfer.integrity.digests import encode_value, new_digest
 from transfer.integrity.files import digest_file_range
 from transfer.integrity.proof import SentPart
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
-from transfer.model.errors import LocalFileError, SourceChangedError
+from transfer.model.errors import LocalFileError, SourceChangedError, TransferError
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
+from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, UnfinishedItem
 from transfer.plan.content_types import guess_content_type
 from transfer.plan.parts import choose_part_size_bytes, is_multipart, split_ranges
 from transfer.stores.local.source import SourceFile
@@ -56,10 +61,11 @@ class _Opened:
     content: bytes | None
 
 
-async def upload_file(context: Context, item: UploadItem) -> Receipt:
-    """Move one file into the store.
+async def upload_file(context: Context, job: Job, item: UploadItem) -> Receipt:
+    """Move one file into the store; a large one goes on from where an earlier run was stopped.
 
     Raises:
+        HeldError: Another process moves it.
         LocalFileError: The file cannot be read.
         SourceChangedError: It changed while it was read.
         UsageError: No part size fits it.
@@ -70,8 +76,9 @@ async def upload_file(context: Context, item: UploadItem) -> Receipt:
     opened = await context.threads.run(lambda: _open(item.path))
     with opened.source as source:
         context.progress.bytes_planned += source.size - (item.size or 0)
-        upload = _FileUpload(context, item, opened, tally)
+        upload = _FileUpload(context, job, item, opened, tally)
         proof = await upload.run()
+        job.note_finished(str(item.destination), finished_file(source.size, source.mtime_ns), source.size)
         return Receipt(
             source=item.path,
             destination=str(item.destination),
@@ -84,14 +91,16 @@ async def upload_file(context: Context, item: UploadItem) -> Receipt:
             retries=tally.retries,
             mover=upload.mover if source.size else Mover.NONE,
             mover_reason=mover_reason(upload.mover, SMALL_UPLOAD if opened.content else None) if source.size else None,
+            resumed_bytes=upload.resumed_bytes,
         )
 
 
 class _FileUpload:
     """One file's upload: the choices made for it once, and its parts."""
 
-    def __init__(self, context: Context, item: UploadItem, opened: _Opened, tally: Tally) -> None:
+    def __init__(self, context: Context, job: Job, item: UploadItem, opened: _Opened, tally: Tally) -> None:
         self._context = context
+        self._job = job
         self._location = item.destination
         self._source = opened.source
         self._content = opened.content
@@ -101,7 +110,9 @@ class _FileUpload:
         self._headers = property_headers(
             context.options.properties, guess_content_type(item.path), opened.source.mtime_ns
         )
+        self._claim: Claim | None = None
         self.mover = Mover.NONE
+        self.resumed_bytes = 0
 
     async def run(self) -> Proof:
         """Send the file: in one PUT when it is small."""
@@ -110,10 +121,56 @@ class _FileUpload:
     async def _upload(self, algorithm: ChecksumAlgorithm) -> Proof:
         self._algorithm = algorithm
         if is_multipart(self._source.size, self._part_size_bytes, MULTIPART_THRESHOLD_BYTES):
-            return await multipart_upload(
-                self._context, self._location, self._algorithm, self._headers, self._send_parts, self._tally
-            )
+            return await self._in_parts()
         return await self._put()
+
+    async def _in_parts(self) -> Proof:
+        """Send the file part by part, or what is missing of it."""
+        claim = self._claim = await self._job.claim(self._identity(self._algorithm))
+        try:
+            if self._is_sent_with_md5(claim.item):
+                self._algorithm = ChecksumAlgorithm.MD5
+            target = ObjectToBe(self._location, self._algorithm, self._headers)
+            identity = self._identity(self._algorithm)
+            resumed = await resume_upload(
+                self._context, target, claim, identity, tuple(self._ranges()), self._digest_as, self._tally
+            )
+            if isinstance(resumed, Proof):
+                self._count_resumed(self._source.size)
+                return resumed
+            if resumed is not None:
+                self._count_resumed(sum(part.length for part in resumed.parts))
+            return await multipart_upload(self._context, target, claim, resumed, self._send_parts, self._tally)
+        except TransferError as error:
+            if not can_continue(error) and not claim.has_upload:
+                # Nothing is at the store yet, so there is nothing to go on with.
+                await claim.finish()
+            raise
+        finally:
+            await claim.release()
+
+    def _is_sent_with_md5(self, known: UnfinishedItem) -> bool:
+        """Whether an earlier run found that the store takes no newer checksums, and left the choice to us."""
+        md5 = self._identity(ChecksumAlgorithm.MD5).fingerprint
+        return self._context.options.checksum is None and known.identity.fingerprint == md5
+
+    def _identity(self, algorithm: ChecksumAlgorithm) -> ItemIdentity:
+        return ItemIdentity(
+            Direction.UPLOAD,
+            self._job.endpoint,
+            os.path.abspath(self._source.path),  # noqa: PTH100 - a path is not resolved: links are names of their own
+            str(self._location),
+            upload_fingerprint(self._source, self._part_size_bytes, algorithm, self._headers),
+            self._source.size,
+        )
+
+    def _ranges(self) -> Iterator[ByteRange]:
+        return split_ranges(self._source.size, self._part_size_bytes)
+
+    def _count_resumed(self, count: int) -> None:
+        """Bytes that need not move again are no part of what is planned."""
+        self.resumed_bytes = count
+        self._context.progress.bytes_planned -= count
 
     async def _put(self) -> Proof:
         value = b""
@@ -134,17 +191,25 @@ class _FileUpload:
         ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
         return await prove(self._context, self._location, ours, written, (), self._tally)
 
-    async def _send_parts(self, upload: MultipartUpload) -> Sequence[SentPart]:
-        parts: list[SentPart] = []
+    async def _send_parts(self, upload: MultipartUpload, earlier: Sequence[SentPart]) -> Sequence[SentPart]:
+        parts = list(earlier)
+        there = {part.number for part in earlier}
 
         async def send(wanted: ByteRange) -> None:
-            parts.append(await self._send_part(upload, wanted))
+            part = await self._send_part(upload, wanted)
+            parts.append(part)
+            await self._remember(wanted, part)
 
-        await spread(
-            each(split_ranges(self._source.size, self._part_size_bytes)), send, self._context.may_add_part_worker
-        )
+        missing = (wanted for wanted in self._ranges() if wanted.number not in there)
+        await spread(each(missing), send, self._context.may_add_part_worker)
         self._source.check_unchanged()
         return sorted(parts, key=lambda part: part.number)
+
+    async def _remember(self, wanted: ByteRange, part: SentPart) -> None:
+        if self._claim is not None:
+            await self._claim.note_part(
+                FinishedPart(wanted.number, wanted.offset, wanted.length, part.value, part.etag)
+            )
 
     async def _send_part(self, upload: MultipartUpload, wanted: ByteRange) -> SentPart:
         value = b""
@@ -179,6 +244,10 @@ class _FileUpload:
             digest = new_digest(algorithm)
             digest.update(self._content)
             return digest.value()
+        return await self._digest_as(wanted, algorithm)
+
+    async def _digest_as(self, wanted: ByteRange, algorithm: ChecksumAlgorithm) -> bytes:
+        """Read a range for a checksum of it."""
         source = self._source
 
         def read() -> bytes:

@@ -30,7 +30,22 @@ class ConcurrencyChanged:
     limit: int
 
 
-Event = RequestRetried | Warned | ConcurrencyChanged
+@dataclass(frozen=True, slots=True)
+class JobKept:
+    """The run ends before its job is done; what it has finished is remembered under this number."""
+
+    job_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobResumed:
+    """The run goes on with a job: so many items were finished earlier and are left out."""
+
+    job_id: int
+    finished_items: int
+
+
+Event = RequestRetried | Warned | ConcurrencyChanged | JobKept | JobResumed
 EventSink = Callable[[Event], None]
 
 

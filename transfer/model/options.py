@@ -55,6 +55,9 @@ class TransferOptions:
         retries: Further attempts per request after the first; None means `plan.retry.DEFAULT_RETRIES`.
         checksum: What uploads carry; None means CRC64NVME where the store takes it, MD5 where it does not.
         require_verified: A transfer that nothing could verify counts as a warning.
+        resume: Remember what is finished, and go on from there when the same is asked again.
+        state_folder: Where that is remembered; None means the platform's folder for the state of programs.
+        command: The command line that asked for the run, so that it can be repeated; empty in Python programs.
     """
 
     concurrency: int | None = None
@@ -65,4 +68,7 @@ class TransferOptions:
     unsafe_keys: UnsafeKeyPolicy = UnsafeKeyPolicy.ERROR
     follow_symlinks: bool = True
     require_verified: bool = False
+    resume: bool = True
+    state_folder: str | None = None
+    command: tuple[str, ...] = ()
     properties: ObjectProperties = field(default_factory=ObjectProperties)

@@ -12,6 +12,7 @@ class Progress:
     Attributes:
         bytes_moved: Body bytes that moved and still count; those of a failed attempt are taken back.
         bytes_planned: Bytes of all items known so far; a stream adds what it has read.
+        items_resumed: Items that an earlier run of the same job had finished; they are not planned again.
         total_is_final: True when no further item will join.
     """
 
@@ -21,5 +22,6 @@ class Progress:
     items_done: int = 0
     items_failed: int = 0
     items_skipped: int = 0
+    items_resumed: int = 0
     retries: int = 0
     total_is_final: bool = False

@@ -33,6 +33,7 @@ class Receipt:
         checksum: What both sides agree on, or what was computed when `verified_by` is UNVERIFIED.
         retries: Requests that had to be repeated.
         mover: How the bytes travelled; `mover_reason` says why when it was not the platform's fastest.
+        resumed_bytes: Of the size, what an earlier run had moved already.
     """
 
     source: str
@@ -46,6 +47,7 @@ class Receipt:
     retries: int
     mover: Mover
     mover_reason: str | None = None
+    resumed_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,4 +74,19 @@ class Removal:
     source: str
 
 
-Outcome = Receipt | Failure | Skip | Removal
+@dataclass(frozen=True, slots=True)
+class UploadAbort:
+    """An unfinished multipart upload whose parts the store no longer keeps; in a dry run, one that would be aborted.
+
+    Attributes:
+        source: The object it would have become.
+        initiated_seconds: When it was begun, in seconds since the epoch; 0 when the store did not say.
+    """
+
+    source: str
+    upload_id: str
+    initiated_seconds: float
+    is_dry_run: bool = False
+
+
+Outcome = Receipt | Failure | Skip | Removal | UploadAbort

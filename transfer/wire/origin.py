@@ -40,7 +40,8 @@ def parse_origin(url: str) -> tuple[Origin, str]:
         The origin and the path without a trailing slash ("" for the root).
 
     Raises:
-        UsageError: Another scheme than http or https, no host, or an impossible port.
+        UsageError: Another scheme than http or https, no host, an impossible port, or a name and password in it,
+            which no store takes and logs would repeat.
     """
     try:
         parts = urlsplit(url)
@@ -49,6 +50,8 @@ def parse_origin(url: str) -> tuple[Origin, str]:
         raise UsageError("not a URL", subject=url, remedy="write http://host:port or https://host") from error
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise UsageError("not an http or https URL", subject=url, remedy="write http://host:port or https://host")
+    if parts.username is not None or parts.password is not None:
+        raise UsageError("a URL with a name or password in it", remedy="use a profile or variables for keys")
     if port is None:
         port = _DEFAULT_PORTS[parts.scheme]
     return Origin(parts.scheme, parts.hostname, port), parts.path.rstrip("/")

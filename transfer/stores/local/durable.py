@@ -237,6 +237,27 @@ def _not_replaced(path: str, kind: str) -> LocalFileError:
     )
 
 
+def remove_temporary(path: str, temporary: str) -> None:
+    """Remove what an unfinished download left; harmless when it is gone.
+
+    Args:
+        path: The final path it was meant for.
+        temporary: The name of the temporary file; any other name is left alone.
+
+    Raises:
+        LocalFileError: The system refuses.
+    """
+    target = Path(path)
+    if not is_temporary_of(target.name, temporary):
+        return
+    try:
+        target.with_name(temporary).unlink(missing_ok=True)
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        raise LocalFileError.from_os_error(error, str(target.with_name(temporary))) from error
+
+
 def is_temporary_of(name: str, temporary: str) -> bool:
     """Whether `temporary` is a name that unfinished files of this final name have."""
     start = f".{_kept(name)}."

@@ -77,6 +77,11 @@ class SourceFile:
         if status.st_mtime_ns != self.mtime_ns:
             raise self._changed("it was written to")
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode; zeros where the system has none."""
+        return self._identity
+
     def advise(self, offset: int, length: int) -> None:
         """Tell the system that these bytes are read soon; a wish that may go unheard. Never raises."""
         if hasattr(os, "posix_fadvise"):

@@ -118,6 +118,15 @@ class S3Store:
             raise error
         return headers, body
 
+    async def address_of(self, bucket: str) -> str:
+        """Where a bucket is, as a URL.
+
+        Raises:
+            ConfigurationError: No such place can be named.
+        """
+        endpoint = await self._endpoint(bucket)
+        return f"{endpoint.origin}{endpoint.path_prefix}"
+
     async def renew_credentials(self, generation: int) -> bool:
         """Fetch newer credentials, once for all who failed under the same ones.
 

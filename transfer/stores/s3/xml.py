@@ -51,6 +51,7 @@ _CHECKSUM_ELEMENTS = {f"Checksum{algorithm.name}": algorithm for algorithm in Ch
 # XML 1.0, section 2.2: these characters are no part of a document, not even as a character reference. A carriage
 # return is one, but a store that writes it raw in its answer names another key: parsers read a line feed (2.11).
 _uncarriable = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]").search
+_is_form_encoded = re.compile("(?:[!-$&-~]|%[0-9A-Fa-f]{2})*").fullmatch
 # Some parsers drop blanks at the ends.
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\t": "&#9;", "\n": "&#10;"})
 
@@ -109,11 +110,12 @@ class DeleteFailure:
 
 @dataclass(frozen=True, slots=True)
 class UploadedPart:
-    """A part that an unfinished upload holds; `size` in bytes, the ETag as written."""
+    """A part that an unfinished upload holds; `size` in bytes, the ETag as written, checksums where they are told."""
 
     number: int
     etag: str
     size: int
+    checksums: tuple[Checksum, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,18 @@ class PendingUpload:
 
 @dataclass(frozen=True, slots=True)
 class UploadsPage:
-    """One page of ListMultipartUploads; both markers ask for the next one, None on the last."""
+    """One page of ListMultipartUploads.
+
+    Attributes:
+        next_key_marker: With `next_upload_id_marker` it asks for the next page; both are None on the last one, and
+            SeaweedFS names the upload id alone.
+        answered_seconds: The store's clock when it answered, in seconds since the epoch; None when it did not say.
+    """
 
     uploads: tuple[PendingUpload, ...]
     next_key_marker: str | None
     next_upload_id_marker: str | None
+    answered_seconds: float | None = None
 
 
 def parse_error(body: bytes) -> ErrorBody | None:
@@ -198,13 +207,14 @@ def parse_delete_result(body: bytes) -> tuple[DeleteFailure, ...]:
 
 
 def parse_list_parts(body: bytes) -> PartsPage:
-    """Read a page of ListParts."""
-    root = _read(body, "ListPartsResult")
+    """Read a page of ListParts; moto names its root by the request."""
+    root = _read(body, "ListPartsResult", "ListPartsResponse")
     parts = tuple(
         UploadedPart(
             number=parse_count(part.require_text("PartNumber")),
             etag=part.require_text("ETag"),
             size=parse_count(part.require_text("Size")),
+            checksums=_read_checksums(part),
         )
         for part in root.every("Part")
     )
@@ -214,9 +224,15 @@ def parse_list_parts(body: bytes) -> PartsPage:
 
 
 def parse_list_uploads(body: bytes) -> UploadsPage:
-    """Read a page of ListMultipartUploads; keys are decoded as `EncodingType` says."""
+    """Read a page of ListMultipartUploads.
+
+    Keys are decoded as `EncodingType` says, unless one of them cannot be encoded so: SeaweedFS says `url` here and
+    writes keys as they are.
+    """
     root = _read(body, "ListMultipartUploadsResult")
     decode = choose_key_decoder(root.find_text("EncodingType"))
+    if not all(_is_form_encoded(upload.require_text("Key")) for upload in root.every("Upload")):
+        decode = str
     uploads = tuple(
         PendingUpload(
             key=decode(upload.require_text("Key")),
@@ -227,9 +243,11 @@ def parse_list_uploads(body: bytes) -> UploadsPage:
     )
     if not parse_flag(root.find_text("IsTruncated")):
         return UploadsPage(uploads, None, None)
-    return UploadsPage(
-        uploads, decode(root.require_text("NextKeyMarker")), root.find_text("NextUploadIdMarker") or None
-    )
+    key_marker = decode(root.find_text("NextKeyMarker") or "") or None
+    upload_id_marker = root.find_text("NextUploadIdMarker") or None
+    if key_marker is None and upload_id_marker is None:
+        raise ProtocolError("a list of uploads goes on, but nothing says where")
+    return UploadsPage(uploads, key_marker, upload_id_marker)
 
 
 def build_complete(parts: Sequence[CompletedPart]) -> bytes:

@@ -1,0 +1,38 @@
+"""`transfer jobs`: what is unfinished, how far it is, and since when."""
+
+from __future__ import annotations
+
+from transfer.cli.copy_flags import StateDir
+from transfer.cli.exit_codes import ExitCode
+from transfer.cli.flags import OutputFlags
+from transfer.cli.messages import ListedJob
+from transfer.cli.run import run
+from transfer.engine.state import state_folder
+from transfer.model.events import Warned
+
+EXAMPLES = """
+Examples:
+  transfer jobs
+  transfer jobs --json
+  transfer resume 3
+  transfer clean --older-than 7d
+
+A job is a cp that was interrupted, killed, or had failures. Running the same
+command again goes on with it; so does transfer resume. For each large file or
+object that was begun, a line below the job says how far it is.
+"""
+
+
+def jobs(output: OutputFlags, state_dir: StateDir = None) -> int:
+    """List unfinished jobs."""
+    writer = output.output()
+    folder = state_folder(None if state_dir is None else str(state_dir))
+
+    async def work() -> ExitCode:
+        from transfer.engine.jobs import list_jobs
+
+        for job in await list_jobs(folder, lambda message: writer.event(Warned(message))):
+            writer.show(ListedJob(job))
+        return ExitCode.DONE
+
+    return run(writer, work)

@@ -1,0 +1,87 @@
+"""What makes two requests the same job, and what is needed to repeat one. Opens and sends nothing.
+
+Nothing secret may come into a description: it is written to disk as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+
+from transfer.engine.planning import CopyRequest
+from transfer.model.locations import LocalLocation, Location, S3Location, StreamLocation, has_wildcard
+from transfer.model.options import TransferOptions
+from transfer.model.unfinished import JobDescription
+
+REMEMBERED_VARIABLES = (
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_SHARED_CREDENTIALS_FILE",
+)
+"""What of the environment decides where a command goes; none of it is a secret."""
+
+
+def is_resumable(request: CopyRequest) -> bool:
+    """Whether a later run could go on: a stream cannot be read again."""
+    places = (*request.sources, request.destination)
+    return not any(isinstance(place, StreamLocation) for place in places)
+
+
+def is_tree(request: CopyRequest) -> bool:
+    """Whether the request may mean many items, of which each that is done is worth remembering."""
+    return request.recursive or len(request.sources) > 1 or (not request.raw and any(map(_is_pattern, request.sources)))
+
+
+def bucket_of(request: CopyRequest) -> str:
+    """The bucket that tells which store is meant."""
+    return next(place.bucket for place in (*request.sources, request.destination) if isinstance(place, S3Location))
+
+
+def describe(
+    request: CopyRequest, options: TransferOptions, endpoint: str, environment: Mapping[str, str]
+) -> JobDescription:
+    """Describe a request.
+
+    Args:
+        request: What was asked.
+        options: How.
+        endpoint: The store it goes to.
+        environment: The process's; only what `REMEMBERED_VARIABLES` names is looked at.
+    """
+    choices = {
+        "recursive": request.recursive,
+        "raw": request.raw,
+        "checksum": options.checksum.value if options.checksum else "",
+        "unsafe_keys": options.unsafe_keys.value,
+        "follow_symlinks": options.follow_symlinks,
+        "properties": dataclasses.asdict(options.properties),
+    }
+    return JobDescription(
+        endpoint=endpoint,
+        sources=tuple(map(_absolute, request.sources)),
+        destination=_absolute(request.destination),
+        choices=tuple((name, str(value)) for name, value in choices.items()),
+        command=options.command,
+        folder=os.getcwd(),  # noqa: PTH109 - as text
+        environment=tuple((name, environment[name]) for name in REMEMBERED_VARIABLES if environment.get(name)),
+    )
+
+
+def _absolute(place: Location) -> str:
+    """The same place, wherever it is named from; a slash at the end says that it is a folder."""
+    if not isinstance(place, LocalLocation):
+        return str(place)
+    path = os.path.abspath(place.path)  # noqa: PTH100 - resolves no link
+    return path + "/" if place.path.endswith(("/", os.sep)) and path != "/" else path
+
+
+def _is_pattern(place: Location) -> bool:
+    text = place.key if isinstance(place, S3Location) else str(place)
+    return has_wildcard(text)

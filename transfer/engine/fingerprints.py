@@ -1,0 +1,46 @@
+"""What must be the same for the work of an earlier run to count. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from transfer.engine.verifying import DownloadPlan
+from transfer.model.checksums import ChecksumAlgorithm
+from transfer.stores.local.source import SourceFile
+
+
+def upload_fingerprint(
+    source: SourceFile, part_size_bytes: int, algorithm: ChecksumAlgorithm, headers: Mapping[str, str]
+) -> str:
+    """That of a multipart upload: the file as it is, its parts, and the properties it was begun with."""
+    device, inode = source.identity
+    properties = hashlib.sha256(json.dumps(sorted(headers.items())).encode()).hexdigest()[:16]
+    return (
+        f"size={source.size} mtime_ns={source.mtime_ns} device={device} inode={inode} part={part_size_bytes} "
+        f"checksum={algorithm.value} properties={properties}"
+    )
+
+
+def download_fingerprint(plan: DownloadPlan) -> str:
+    """That of a ranged download: one version of one object, and how it is cut and digested."""
+    return json.dumps(
+        {
+            "etag": plan.info.etag,
+            "version": plan.info.version_id,
+            "size": plan.info.size,
+            "part": plan.part_size_bytes,
+            "checksum": plan.part_algorithm.value,
+        }
+    )
+
+
+def finished_file(size: int, mtime_ns: int) -> str:
+    """That of a small file that was sent."""
+    return f"{size} {mtime_ns}"
+
+
+def finished_object(size: int, etag: str) -> str:
+    """That of an object that was fetched."""
+    return f"{size} {etag}"

@@ -1,0 +1,160 @@
+"""One request's memory: what earlier runs of it have finished, and what this one leaves for the next.
+
+It decides nothing. Without a journal it remembers nothing and every claim is a new one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from transfer.model.errors import ChecksumMismatchError, TransferError
+from transfer.model.unfinished import FinishedPart, ItemIdentity, JobDescription, UnfinishedItem
+from transfer.plan.retry import Verdict, verdict_of
+
+if TYPE_CHECKING:
+    from transfer.journal.journal import Journal
+
+
+class Claim:
+    """The right to move one large item, and the record of how far it is.
+
+    Attributes:
+        item: What was known when it was claimed.
+        has_upload: Whether there is an upload at the store whose parts are remembered.
+    """
+
+    def __init__(self, journal: Journal | None, item: UnfinishedItem) -> None:
+        self.item: Final = item
+        self.has_upload = item.upload_id is not None
+        self._journal = journal
+
+    @classmethod
+    def forgetful(cls, identity: ItemIdentity) -> Claim:
+        """The claim of an item that no later run can continue."""
+        return cls(None, UnfinishedItem(0, identity, None, None, time.time(), (), is_new=True))
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a later run can go on from here."""
+        return self._journal is not None and self.item.id > 0
+
+    async def restart(self, identity: ItemIdentity) -> None:
+        """Forget the parts: the item is another one now, or they are lost."""
+        self.has_upload = False
+        if self._journal is not None:
+            await self._journal.restart(self.item.id, identity)
+
+    async def set_upload(self, upload_id: str) -> None:
+        """Record the upload that its parts go to; returns when that is on disk."""
+        self.has_upload = True
+        if self._journal is not None:
+            await self._journal.set_upload(self.item.id, upload_id)
+
+    async def set_temporary(self, temporary: str) -> None:
+        """Record the file that its ranges go to; returns when that is on disk."""
+        if self._journal is not None:
+            await self._journal.set_temporary(self.item.id, temporary)
+
+    async def note_part(self, part: FinishedPart) -> None:
+        """Record a part that the store has acknowledged or the file holds; returns when that is on disk."""
+        if self._journal is not None:
+            await self._journal.note_part(self.item.id, part)
+
+    async def finish(self) -> None:
+        """The item is done, or given up for good: forget it. Nothing happens after `finish` or `release`."""
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            with anyio.CancelScope(shield=True):
+                await journal.finish(self.item.id)
+
+    async def release(self) -> None:
+        """Keep the record for a later run. Nothing happens after `finish` or `release`."""
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            with anyio.CancelScope(shield=True):
+                await journal.release(self.item.id)
+
+
+class Job:
+    """A request that may take several runs.
+
+    Attributes:
+        id: Names it in the journal; 0 until there is something to remember.
+        earlier_items: How many items earlier runs have finished.
+    """
+
+    def __init__(self, journal: Journal | None, description: JobDescription) -> None:
+        self.id = 0
+        self.earlier_items = 0
+        self._journal: Final = journal
+        self._description: Final = description
+        self._beginning: Final = anyio.Lock()
+        self._has_begun = False
+
+    @property
+    def endpoint(self) -> str:
+        """The store its items go to or come from."""
+        return self._description.endpoint
+
+    async def begin(self) -> None:
+        """Take the job up, once; large items do so by themselves.
+
+        Raises:
+            HeldError: Another living process does the same.
+        """
+        if self._journal is None:
+            return
+        async with self._beginning:
+            if not self._has_begun:
+                started = await self._journal.begin(self._description)
+                self._has_begun = True
+                self.id, self.earlier_items = started.id, started.finished_items
+
+    async def claim(self, identity: ItemIdentity) -> Claim:
+        """Get the right to move a large item, with what is known of it.
+
+        Raises:
+            HeldError: Another living process moves it.
+        """
+        if self._journal is None:
+            return Claim.forgetful(identity)
+        await self.begin()
+        return Claim(self._journal, await self._journal.claim(self.id, identity))
+
+    async def finished(self, names: Sequence[str]) -> Mapping[str, str]:
+        """The fingerprints of those items that earlier runs have finished."""
+        if self._journal is None or not self._has_begun:
+            return {}
+        return await self._journal.find_finished(self.id, names)
+
+    def note_finished(self, name: str, fingerprint: str, size: int) -> None:
+        """Record an item, in case the run does not come to its end. Never waits."""
+        if self._journal is not None and self._has_begun:
+            self._journal.note_finished(self.id, name, fingerprint, size)
+
+    async def end(self, *, is_done: bool) -> bool:
+        """Forget a job that is done; keep one that is not.
+
+        Returns:
+            Whether something is kept.
+        """
+        if self._journal is None or not self._has_begun:
+            return False
+        with anyio.CancelScope(shield=True):
+            await self._journal.end(self.id, keep=not is_done)
+        return not is_done and self.id > 0
+
+
+def can_continue(error: BaseException) -> bool:
+    """Whether the same command may succeed later with what is there already.
+
+    It may after an interruption, and after a failure of the network, the store or the credentials; not when the item
+    itself is at fault, or when nobody knows which of its bytes are wrong.
+    """
+    if isinstance(error, ChecksumMismatchError):
+        return False
+    return not isinstance(error, TransferError) or verdict_of(error) is not Verdict.FAIL_ITEM

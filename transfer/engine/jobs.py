@@ -1,0 +1,92 @@
+"""The jobs that runs have left unfinished: taking one up, listing them, and giving them up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from transfer.engine.context import Context
+from transfer.engine.describing import bucket_of, describe, is_resumable, is_tree
+from transfer.engine.job import Job
+from transfer.engine.planning import CopyRequest
+from transfer.model.events import JobResumed
+from transfer.model.unfinished import JobDescription, UnfinishedJob
+from transfer.stores.local.durable import remove_temporary
+
+if TYPE_CHECKING:
+    from transfer.journal.journal import Journal
+
+Said = Callable[[str], None]
+AbortUpload = Callable[[str, str], Awaitable[object]]
+
+_NOTHING = JobDescription("", (), "")
+
+
+async def open_job(context: Context, journal: Journal | None, request: CopyRequest) -> Job:
+    """What is remembered of a request.
+
+    One large item is taken up when it is claimed, a small one never: for it the journal is not even opened.
+
+    Raises:
+        HeldError: Another living process does the same.
+        ConfigurationError: The store cannot be named.
+    """
+    if journal is None or not is_resumable(request):
+        return Job(None, _NOTHING)
+    endpoint = await context.store.address_of(bucket_of(request))
+    job = Job(journal, describe(request, context.options, endpoint, os.environ))
+    if is_tree(request):
+        await job.begin()
+        if job.earlier_items:
+            context.on_event(JobResumed(job.id, job.earlier_items))
+    return job
+
+
+async def list_jobs(folder: str, warn: Said) -> tuple[UnfinishedJob, ...]:
+    """The unfinished jobs that are remembered in a state folder, the oldest first."""
+    from transfer.journal.journal import Journal
+
+    journal = Journal(folder, warn)
+    try:
+        return await journal.jobs()
+    finally:
+        await journal.aclose()
+
+
+async def forget_job(folder: str, job: UnfinishedJob, abort: AbortUpload, warn: Said) -> None:
+    """Give a job up: what it left at the store and beside its targets is removed, then what is remembered of it.
+
+    Args:
+        folder: The state folder.
+        job: As it was listed.
+        abort: Aborts one upload, told the object's location and the upload's name. A failure keeps the job, so that
+            nothing is forgotten that still costs money.
+        warn: Told of trouble with the journal.
+
+    Raises:
+        HeldError: A living process works on it.
+        LocalFileError: A temporary file cannot be removed.
+        TransferError: What `abort` raises.
+    """
+    from transfer.journal.journal import Journal
+
+    journal = Journal(folder, warn)
+    try:
+        if not await journal.take(job.id):
+            return
+        try:
+            for item in job.items:
+                if item.upload_id is not None:
+                    await abort(item.identity.destination, item.upload_id)
+                if item.temporary is not None:
+                    remove_temporary(item.identity.destination, item.temporary)
+        except BaseException:
+            await journal.end(job.id, keep=True)
+            raise
+        await journal.forget(job.id)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await journal.aclose()
