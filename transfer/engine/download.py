@@ -15,11 +15,12 @@ from typing import Final
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.fingerprints import download_fingerprint, finished_object
+from transfer.engine.hedging import HEDGED_RANGE_BYTES, RangeSource, fetch_ranges
+from transfer.engine.in_memory import receive_into_memory
 from transfer.engine.items import DownloadItem, FolderItem
 from transfer.engine.job import Claim, Job, can_continue
 from transfer.engine.reasons import mover_reason
 from transfer.engine.resuming_download import ResumedDownload, resume_download
-from transfer.engine.spread import each, spread
 from transfer.engine.verifying import (
     DownloadPlan,
     RangeDigest,
@@ -29,7 +30,7 @@ from transfer.engine.verifying import (
     part_algorithm,
     plan_download,
 )
-from transfer.integrity.digests import new_digest
+from transfer.integrity.digests import FEED_BYTES, new_digest
 from transfer.integrity.files import digest_file_range
 from transfer.integrity.verification import VerificationKind, choose_verification
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
@@ -41,6 +42,7 @@ from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity
 from transfer.stores.local.durable import DurableFile, make_folder
 from transfer.stores.s3 import objects
 from transfer.stores.s3.properties import parse_mtime
+from transfer.system.positional import write_at
 from transfer.wire.connection import Response
 from transfer.wire.flow import Flow
 
@@ -255,9 +257,14 @@ class _Download:
             found = digests[wanted.number] = await self._fetch_range(landing, wanted, plan)
             await claim.note_part(FinishedPart(wanted.number, wanted.offset, wanted.length, found.value))
 
+        async def adopt(wanted: ByteRange, content: bytearray) -> None:
+            found = digests[wanted.number] = await self._land_from_memory(landing, wanted, content, plan)
+            await claim.note_part(FinishedPart(wanted.number, wanted.offset, wanted.length, found.value))
+
         there = frozenset(digests)
         missing = (wanted for wanted in plan.ranges() if wanted.number not in there)
-        await spread(each(missing), fetch, self._context.may_add_part_worker)
+        source = RangeSource(fetch, lambda wanted: self._fetch_aside(wanted, plan), adopt, self._drop)
+        await fetch_ranges(missing, source, self._context.may_add_part_worker, may_hedge=self._may_hedge(plan))
         arrived = await self._checksum(landing, plan, list(digests.values()))
         if plan.verification.certain and not matches(plan, arrived):
             arrived = await self._mend(landing, plan, digests)
@@ -294,6 +301,39 @@ class _Download:
             return RangeDigest(wanted, value)
         # The lane is free by now: another request starts while this range is digested.
         return await self._digest(landing, wanted, plan.part_algorithm)
+
+    def _may_hedge(self, plan: DownloadPlan) -> bool:
+        """Whether late ranges are asked for twice: not when the user wants few bytes to move."""
+        options = self._context.options
+        return options.limit_rate_bytes_per_second is None and plan.part_size_bytes <= HEDGED_RANGE_BYTES
+
+    async def _fetch_aside(self, wanted: ByteRange, plan: DownloadPlan) -> bytearray:
+        async def fetch(flow: Flow) -> bytearray:
+            version = objects.Wanted(self._location, plan.info.etag, plan.info.size, wanted)
+            async with objects.get_object(self._context.store, version) as response:
+                return await receive_into_memory(response, wanted.length, flow)
+
+        self._tally.retries += 1
+        self._context.progress.retries += 1
+        return await self._context.attempts.run(self._location, fetch, self._tally)
+
+    async def _land_from_memory(
+        self, landing: DurableFile, wanted: ByteRange, content: bytearray, plan: DownloadPlan
+    ) -> RangeDigest:
+        def land() -> bytes:
+            digest = new_digest(plan.part_algorithm)
+            view = memoryview(content)
+            with _naming(landing.path):
+                for start in range(0, len(view), FEED_BYTES):
+                    digest.update(view[start : start + FEED_BYTES])
+                write_at(landing.fd, view, wanted.offset)
+            return digest.value()
+
+        return RangeDigest(wanted, await self._context.threads.run(land))
+
+    def _drop(self, wanted: ByteRange) -> None:
+        """A range came twice, and was counted twice."""
+        self._context.progress.bytes_moved -= wanted.length
 
     async def _receive(
         self, response: Response, landing: DurableFile, wanted: ByteRange, algorithm: ChecksumAlgorithm, flow: Flow

@@ -18,6 +18,7 @@ import anyio
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.in_memory import receive_into_memory
 from transfer.engine.reasons import STREAM, mover_reason
 from transfer.engine.spread import plain_task_group
 from transfer.engine.verifying import (
@@ -30,7 +31,7 @@ from transfer.engine.verifying import (
 from transfer.integrity.digests import Digest, encode_value, new_digest
 from transfer.integrity.verification import VerificationKind
 from transfer.model.checksums import Checksum
-from transfer.model.errors import LocalFileError, ProtocolError
+from transfer.model.errors import LocalFileError
 from transfer.model.locations import S3Location
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
@@ -150,19 +151,7 @@ class _Reading:
         async def fetch(flow: Flow) -> None:
             wanted = objects.Wanted(self._location, self._info.etag, self._info.size, slot.wanted)
             async with objects.get_object(self._context.store, wanted) as response:
-                if response.length not in (None, slot.wanted.length):
-                    raise ProtocolError(f"the store sent {response.length} bytes, not {slot.wanted.length}")
-                slot.content = bytearray(slot.wanted.length)
-                view = memoryview(slot.content)
-                while view:
-                    got = await response.read_into(view[: flow.step_bytes])
-                    if got == 0:
-                        raise ProtocolError(f"the store sent {len(view)} bytes fewer than {slot.wanted.length}")
-                    view = view[got:]
-                    flow.moved(got)
-                    await flow.admit(got)
-                if await response.read_into(memoryview(bytearray(1))):
-                    raise ProtocolError(f"the store sent more than {slot.wanted.length} bytes")
+                slot.content = await receive_into_memory(response, slot.wanted.length, flow)
 
         await self._context.attempts.run(self._location, fetch, self._tally)
         slot.arrived.set()
