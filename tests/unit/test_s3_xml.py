@@ -228,6 +228,29 @@ def test_a_page_of_uploads() -> None:
     assert xml.parse_list_uploads(body) == expected
 
 
+@pytest.mark.parametrize(
+    ("keys", "read"),
+    [
+        (["a+b", "%C3%A4"], ["a b", "ä"]),
+        (["a+b", "c d"], ["a+b", "c d"]),
+        (["a%41", "ä"], ["a%41", "ä"]),
+        (["5%"], ["5%"]),
+    ],
+)
+def test_keys_that_cannot_be_encoded_are_taken_as_they_are(keys: list[str], read: list[str]) -> None:
+    uploads = "".join(f"<Upload><Key>{key}</Key><UploadId>u</UploadId></Upload>" for key in keys)
+    body = listing(f"<EncodingType>url</EncodingType>{uploads}", "ListMultipartUploadsResult")
+    assert [upload.key for upload in xml.parse_list_uploads(body).uploads] == read
+
+
+def test_a_page_of_uploads_may_name_the_upload_alone_to_go_on() -> None:
+    more = "<IsTruncated>true</IsTruncated>"
+    body = listing(f"{more}<NextUploadIdMarker>u</NextUploadIdMarker>", "ListMultipartUploadsResult")
+    assert xml.parse_list_uploads(body) == xml.UploadsPage((), None, "u")
+    with pytest.raises(ProtocolError):
+        xml.parse_list_uploads(listing(more, "ListMultipartUploadsResult"))
+
+
 def test_the_body_that_completes_an_upload() -> None:
     checksum = Checksum(ChecksumAlgorithm.CRC32C, "AA+/==")
     root = read_tree(xml.build_complete([xml.CompletedPart(1, '"a&b"', checksum), xml.CompletedPart(2, "<c>")]))
