@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.campaign import SPARE_BYTES, Campaign, fill
 from benchmarks.endpoints import Endpoint, EndpointError, null_endpoint
 from benchmarks.measure import measure_floor
-from benchmarks.peers import PEER_NAMES, find_peers
+from benchmarks.peers import DEFAULT_PEER_NAMES, PEER_NAMES, find_peers
 from benchmarks.report import Machine, Report
 from benchmarks.workloads import Workload, choose
 
@@ -51,7 +51,7 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace) -> Report:
     workloads = choose(arguments.workload, with_memory=arguments.memory, scale=arguments.scale)
-    peers, missing = find_peers(arguments.peer or PEER_NAMES)
+    peers, missing = find_peers(arguments.peer or DEFAULT_PEER_NAMES)
     for absent in missing:
         _say(f"skipped peer {absent.name}: {absent.reason}")
     if not peers:

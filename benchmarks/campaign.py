@@ -63,16 +63,20 @@ class Campaign:
 
     def _run_workload(self, workload: Workload, peers: Sequence[Peer]) -> list[Outcome]:
         free_bytes = shutil.disk_usage(self.folder).free
-        if workload.size_bytes + SPARE_BYTES > free_bytes:
-            problem = f"{self.folder} has {free_bytes} bytes free and the file takes {workload.size_bytes}"
+        if workload.total_bytes + SPARE_BYTES > free_bytes:
+            problem = f"{self.folder} has {free_bytes} bytes free and the data takes {workload.total_bytes}"
             self.report(f"{workload.name}: skipped: {problem}")
             return [Outcome(workload, peer.name, State.SKIPPED, problem=problem) for peer in peers]
         source = self.folder / "source"
         try:
-            if workload.action is Action.UPLOAD:
+            if workload.action is Action.UPLOAD and workload.files > 1:
+                fill_tree(source, workload.size_bytes, workload.files)
+            elif workload.action is Action.UPLOAD:
                 fill(source, workload.size_bytes)
             return self._interleave(workload, peers, source)
         finally:
+            if source.is_dir():
+                shutil.rmtree(source)
             source.unlink(missing_ok=True)
 
     def _interleave(self, workload: Workload, peers: Sequence[Peer], source: Path) -> list[Outcome]:
@@ -105,7 +109,7 @@ class Campaign:
         if workload.action is Action.VERSION:
             return self._measure(peer, peer.version())
         if workload.action is Action.UPLOAD:
-            return self._upload(peer, peer.upload(source, BUCKET, key), workload.size_bytes)
+            return self._upload(peer, peer.upload(source, BUCKET, key), workload.total_bytes)
         return self._download(peer, key, workload.size_bytes)
 
     def _upload(self, peer: Peer, command: Sequence[str], size_bytes: int) -> Measurement:
@@ -166,3 +170,13 @@ def fill(path: Path, size_bytes: int) -> None:
     with path.open("wb") as file:
         for start in range(0, size_bytes, FILL_BYTES):
             file.write(block[: size_bytes - start])
+
+
+def fill_tree(folder: Path, size_bytes: int, files: int) -> None:
+    """Write `files` files of noise, a hundred to a folder. Raises OSError."""
+    block = os.urandom(size_bytes)
+    for number in range(files):
+        place = folder / f"{number // 100:04d}"
+        if number % 100 == 0:
+            place.mkdir(parents=True)
+        (place / f"{number:06d}").write_bytes(block)

@@ -25,20 +25,26 @@ class Peer:
         program: What starts it, before any argument.
         endpoint_variable: The environment variable that names the endpoint to it.
         version_arguments: What makes it print its version.
+        tree_flags: What makes its `cp` take a folder.
+        copy_flags: What each `cp` of it is told besides.
     """
 
     name: str
     program: tuple[str, ...]
     endpoint_variable: str
     version_arguments: tuple[str, ...]
+    tree_flags: tuple[str, ...] = ()
+    copy_flags: tuple[str, ...] = ()
 
     def upload(self, path: Path, bucket: str, key: str) -> list[str]:
-        """Return the command that uploads one file."""
-        return [*self.program, "cp", str(path), f"s3://{bucket}/{key}"]
+        """Return the command that uploads one file, or all files of a folder."""
+        if path.is_dir():
+            return [*self.program, "cp", *self.tree_flags, *self.copy_flags, f"{path}/", f"s3://{bucket}/{key}/"]
+        return [*self.program, "cp", *self.copy_flags, str(path), f"s3://{bucket}/{key}"]
 
     def download(self, bucket: str, key: str, path: Path) -> list[str]:
         """Return the command that downloads one object to `path`."""
-        return [*self.program, "cp", f"s3://{bucket}/{key}", str(path)]
+        return [*self.program, "cp", *self.copy_flags, f"s3://{bucket}/{key}", str(path)]
 
     def version(self) -> list[str]:
         """Return the command that prints the version."""
@@ -73,7 +79,10 @@ class MissingPeer:
     reason: str
 
 
-PEER_NAMES = (SUBJECT, "s5cmd", "s5cmd-binary")
+FORGETFUL = f"{SUBJECT}-no-resume"
+"""The subject without its journal: the difference is what remembering costs."""
+DEFAULT_PEER_NAMES = (SUBJECT, "s5cmd", "s5cmd-binary")
+PEER_NAMES = (*DEFAULT_PEER_NAMES, FORGETFUL)
 
 
 def find_peers(names: Sequence[str]) -> tuple[list[Peer], list[MissingPeer]]:
@@ -84,7 +93,7 @@ def find_peers(names: Sequence[str]) -> tuple[list[Peer], list[MissingPeer]]:
     missing: list[MissingPeer] = []
     for name in PEER_NAMES:
         if name in names:
-            peer = _find_transfer() if name == SUBJECT else _find_s5cmd(name)
+            peer = _find_transfer(name) if name in (SUBJECT, FORGETFUL) else _find_s5cmd(name)
             if isinstance(peer, Peer):
                 found.append(peer)
             else:
@@ -92,10 +101,11 @@ def find_peers(names: Sequence[str]) -> tuple[list[Peer], list[MissingPeer]]:
     return found, missing
 
 
-def _find_transfer() -> Peer | MissingPeer:
+def _find_transfer(name: str) -> Peer | MissingPeer:
     if importlib.util.find_spec("transfer") is None:
-        return MissingPeer(SUBJECT, "the package transfer is not importable")
-    return Peer(SUBJECT, (sys.executable, "-m", "transfer"), "AWS_ENDPOINT_URL", ("--version",))
+        return MissingPeer(name, "the package transfer is not importable")
+    flags = ("--no-resume",) if name == FORGETFUL else ()
+    return Peer(name, (sys.executable, "-m", "transfer"), "AWS_ENDPOINT_URL", ("--version",), ("-r",), flags)
 
 
 def _find_s5cmd(name: str) -> Peer | MissingPeer:

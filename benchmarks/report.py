@@ -137,6 +137,7 @@ class Report:
         return {
             "workload": outcome.workload.name,
             "size_bytes": outcome.workload.size_bytes,
+            "files": outcome.workload.files,
             "peer": outcome.peer_name,
             "state": outcome.state.value,
             "problem": outcome.problem,

@@ -19,14 +19,27 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One row of the report per peer; `size_bytes` is that of the one file moved, 0 where none is."""
+    """One row of the report per peer.
+
+    Attributes:
+        size_bytes: Of each file moved, 0 where none is.
+        files: How many are moved: one by its name, several as a tree.
+    """
 
     name: str
     action: Action
     size_bytes: int = 0
+    files: int = 1
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all files."""
+        return self.size_bytes * self.files
 
     def scaled(self, factor: float) -> Workload:
-        """Return it with a file `factor` times as large, of one byte at least; the name stays."""
+        """Return it `factor` times as large: one file of fewer bytes, or a tree of fewer files; the name stays."""
+        if self.files > 1:
+            return replace(self, files=max(2, round(self.files * factor)))
         return replace(self, size_bytes=max(1, round(self.size_bytes * factor))) if self.size_bytes else self
 
 
@@ -35,6 +48,7 @@ DEFAULT_WORKLOADS = (
     Workload("download 1GiB-1x", Action.DOWNLOAD, GIB),
     Workload("upload 4GiB-1x", Action.UPLOAD, 4 * GIB),
     Workload("download 4GiB-1x", Action.DOWNLOAD, 4 * GIB),
+    Workload("upload 4KiB-10_000x", Action.UPLOAD, 4096, 10_000),
     Workload("version", Action.VERSION),
     Workload("cp-one-small-file", Action.UPLOAD, 4096),
 )
