@@ -146,7 +146,8 @@ def check(connection: sqlite3.Connection, size: int) -> None:
 
 def is_damage(error: Exception) -> bool:
     """Whether an error says that the file is broken, and not that it is busy, or the disk full."""
-    if isinstance(error, DamagedJournalError):
+    # Python reads SQLite's message as UTF-8, and that message quotes a damaged schema.
+    if isinstance(error, (DamagedJournalError, UnicodeDecodeError)):
         return True
     import sqlite3
 

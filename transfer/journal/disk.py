@@ -70,7 +70,8 @@ class DiskRecords:
         for job in self.claims.jobs.values():
             self._insert_or_ignore("jobs", replace(job, run_id=run_id).seal())
         for item in self.claims.items.values():
-            self._insert_or_ignore("items", replace(item, run_id=run_id).seal())
+            job_id = self._own_job(item.job_id)
+            self._insert_or_ignore("items", replace(item, job_id=job_id, run_id=run_id).seal())
 
     def begin(self, description: JobDescription) -> StartedJob:
         """See `Records`."""
@@ -155,6 +156,7 @@ class DiskRecords:
         """See `Records`."""
         self.claims.require_free_item(identity)
         run_id = self._register()
+        job_id = self._own_job(job_id)
         item = self._item_by_key(key_of(identity))
         parts: tuple[FinishedPart, ...] = ()
         is_new = item is None
@@ -329,6 +331,10 @@ class DiskRecords:
         return bool(
             self._execute("SELECT 1 FROM jobs WHERE id = ? AND run_id = ?", (job_id, self._own_id())).fetchall()
         )
+
+    def _own_job(self, job_id: int) -> int:
+        """The id, or that of no job: in a file that was made afresh it can be the id of somebody else's."""
+        return job_id if self._has_job(job_id) else 0
 
     def _has_item(self, item_id: int) -> bool:
         if item_id not in self.claims.items:
