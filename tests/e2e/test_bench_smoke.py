@@ -13,6 +13,7 @@ WORKLOADS = (
     "download 1GiB-1x",
     "upload 4GiB-1x",
     "download 4GiB-1x",
+    "upload 4KiB-10_000x",
     "version",
     "cp-one-small-file",
 )

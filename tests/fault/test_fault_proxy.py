@@ -8,6 +8,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,19 +18,24 @@ import botocore.exceptions
 import pytest
 
 from tests.support.certificates import make_certificate
-from tests.support.fault_proxy import FaultProxy, ThreadedFaultProxy
+from tests.support.chance import KINDS, Chance
+from tests.support.fault_proxy import REFUSED, FaultProxy, ThreadedFaultProxy
 from tests.support.faults import (
     AnswerTime,
+    ClockAhead,
     CloseIdle,
     Direction,
     DropAnswer,
     Fault,
     FlipBit,
+    RefuseConnections,
     ReplaceBody,
     Reset,
     Respond,
     Stall,
+    Trickle,
     Truncate,
+    s3_error,
 )
 from tests.support.http_messages import RequestHead, read_request_head, request_body
 from tests.support.servers import S3Server
@@ -283,6 +290,157 @@ async def test_drop_answer_applies_the_request_and_answers_nothing(echo: tuple[E
             await asyncio.to_thread(ask, proxy.endpoint_url)
     assert echo[0].bodies == [BODY]
     assert proxy.requests[0].status is None
+
+
+async def test_drop_answer_may_end_in_a_reset(echo: tuple[EchoServer, str]) -> None:
+    async with FaultProxy(echo[1], DropAnswer(reset=True)) as proxy:
+        with pytest.raises(ConnectionResetError):
+            await asyncio.to_thread(ask, proxy.endpoint_url)
+    assert echo[0].bodies == [BODY]
+
+
+@pytest.mark.parametrize("at_byte", [0, 65_530])
+@pytest.mark.parametrize("direction", list(Direction))
+async def test_trickle_passes_single_bytes_after_the_byte(
+    echo: tuple[EchoServer, str], direction: Direction, at_byte: int
+) -> None:
+    async with FaultProxy(echo[1], Trickle(direction=direction, at_byte=at_byte, pause_seconds=0.001)) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(proxy.endpoint_url).port)
+        body = BODY[: at_byte + 20]
+        writer.write(b"PUT /x HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await reader.readuntil(b"\r\n\r\n")
+        read = bytearray(await reader.readexactly(at_byte))
+        while len(read) < len(body):
+            piece = await reader.read(4096)
+            assert direction is Direction.UP or len(piece) < 20
+            read += piece
+        assert read == body
+        assert proxy.injected == {"Trickle": 1}
+        writer.close()
+        await writer.wait_closed()
+    assert echo[0].bodies == [body]
+
+
+async def test_refused_connections_are_reset_as_they_come(echo: tuple[EchoServer, str]) -> None:
+    def refused_then_served(url: str, times: int) -> tuple[int, bytes]:
+        for _ in range(times):
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                ask(url)
+        return ask(url)
+
+    async with FaultProxy(echo[1]) as proxy:
+        proxy.refuse(2)
+        assert await asyncio.to_thread(refused_then_served, proxy.endpoint_url, 2) == (200, BODY)
+        assert proxy.injected == {REFUSED: 2}
+        proxy.arm(RefuseConnections(connections=3))
+        assert await asyncio.to_thread(refused_then_served, proxy.endpoint_url, 4) == (200, BODY)
+    assert proxy.injected == {REFUSED: 5, "RefuseConnections": 1}
+    assert echo[0].bodies == [BODY, BODY]
+
+
+async def test_a_closed_listener_refuses_until_it_opens_at_the_same_address(echo: tuple[EchoServer, str]) -> None:
+    async with FaultProxy(echo[1]) as proxy:
+        url = proxy.endpoint_url
+        with connected(url) as standing:
+            assert await asyncio.to_thread(exchange, standing) == (200, BODY)
+            await proxy.close_listener()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.to_thread(ask, url)
+            assert await asyncio.to_thread(exchange, standing) == (200, BODY)
+        await proxy.open_listener()
+        assert await asyncio.to_thread(ask, url) == (200, BODY)
+
+
+async def test_only_what_reached_the_server_or_came_from_it_is_counted(echo: tuple[EchoServer, str]) -> None:
+    faults = (Respond(status=500, target="/a"), DropAnswer(target="/b"), Truncate(target="/c", at_byte=10))
+
+    def run(url: str) -> None:
+        ask(url, target="/a")
+        for target in ("/b", "/c"):
+            with pytest.raises(http.client.HTTPException):
+                ask(url, target=target)
+        ask(url, target="/b")
+
+    async with FaultProxy(echo[1], *faults) as proxy:
+        await asyncio.to_thread(run, proxy.endpoint_url)
+    moved = proxy.moved()
+    size = len(BODY)
+    assert (moved["PUT", "/a"], moved["PUT", "/b"]) == ((0, 0), (2 * size, 2 * size))
+    assert moved["PUT", "/c"].up == size
+    assert 10 < moved["PUT", "/c"].down <= size
+    assert (proxy.bytes_up, proxy.bytes_down) == (3 * size, 2 * size + moved["PUT", "/c"].down)
+    assert proxy.injected == {"Respond": 1, "DropAnswer": 1, "Truncate": 1}
+    times = [(seen.began_seconds, seen.ended_seconds or 0.0) for seen in proxy.requests]
+    assert times == sorted(times)
+    assert all(began <= ended for began, ended in times)
+
+
+async def test_a_clock_ahead_refuses_the_wrong_time_and_tells_the_right_one(echo: tuple[EchoServer, str]) -> None:
+    ahead = timedelta(minutes=9)
+
+    def run(url: str) -> list[int]:
+        statuses = []
+        clock = datetime.now(UTC)
+        for _ in range(2):
+            with connected(url) as connection:
+                connection.request("GET", "/x", headers={"x-amz-date": clock.strftime("%Y%m%dT%H%M%SZ")})
+                answer = connection.getresponse()
+                statuses.append(answer.status)
+                clock = parsedate_to_datetime(answer.headers.get("Date") or "Thu, 01 Jan 1970 00:00:00 GMT")
+        return statuses
+
+    async with FaultProxy(echo[1], ClockAhead(ahead=ahead)) as proxy:
+        assert await asyncio.to_thread(run, proxy.endpoint_url) == [403, 200]
+
+
+async def test_faults_and_chance_are_changed_while_the_proxy_runs(echo: tuple[EchoServer, str]) -> None:
+    def run(url: str, proxy: ThreadedFaultProxy) -> list[int]:
+        statuses = [ask(url)[0]]
+        proxy.arm(chance=Chance(1, 1.0, ["503"]))
+        statuses.append(ask(url)[0])
+        proxy.arm(s3_error(403, "ExpiredToken", times=None))
+        statuses.append(ask(url)[0])
+        proxy.disarm()
+        statuses.append(ask(url)[0])
+        proxy.close_listener()
+        with pytest.raises(ConnectionRefusedError):
+            ask(url)
+        proxy.open_listener()
+        return [*statuses, ask(url)[0]]
+
+    with ThreadedFaultProxy(echo[1]) as proxy:
+        assert await asyncio.to_thread(run, proxy.endpoint_url, proxy) == [200, 503, 403, 200, 200]
+    assert proxy.injected == {"503": 1, "ExpiredToken": 1}
+    assert (proxy.bytes_up, proxy.bytes_down) == (3 * len(BODY), 3 * len(BODY))
+    assert proxy.moved() == {("PUT", "/x"): (3 * len(BODY), 3 * len(BODY))}
+
+
+def requests_of_a_run(upload_id: str) -> list[RequestHead]:
+    heads = [RequestHead(b"", "GET", f"/b/key{n}", (("Range", "bytes=0-9"),)) for n in range(100)]
+    target = f"/b/large?partNumber={{}}&uploadId={upload_id}"
+    heads += [RequestHead(b"", "PUT", target.format(n), (("Content-Length", "500"),)) for n in range(100)]
+    heads += [RequestHead(b"", "POST", f"/b/large{n}?uploadId={upload_id}", ()) for n in range(50)]
+    return [*heads, *heads]
+
+
+def choices(seed: int, heads: list[RequestHead]) -> list[tuple[str, Fault | None]]:
+    chance = Chance(seed, 0.5, KINDS)
+    return sorted(((head.target.partition("uploadId")[0], chance.choose(head)) for head in heads), key=repr)
+
+
+def test_chance_depends_on_the_seed_and_never_on_the_order_of_requests() -> None:
+    heads = requests_of_a_run("one")
+    assert choices(1, heads) == choices(1, heads[::-1]) == choices(1, requests_of_a_run("another"))
+    assert choices(1, heads) != choices(2, heads)
+    chosen = [fault for _, fault in choices(1, heads) if fault is not None]
+    assert {fault.kind for fault in chosen} == set(KINDS)
+    assert 200 < len(chosen) < 300
+
+
+def test_chance_of_zero_hurts_nothing_and_of_one_everything() -> None:
+    heads = requests_of_a_run("one")
+    assert [Chance(1, 0.0).choose(head) for head in heads] == [None] * len(heads)
+    assert None not in [Chance(1, 1.0).choose(head) for head in heads]
 
 
 async def test_close_idle_ends_the_connection_after_a_whole_answer(echo: tuple[EchoServer, str]) -> None:

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -713,6 +713,160 @@ async def test_a_server_that_stops_reading_is_a_stall(rig: Rig, source: str, ope
     async with rig.serving(handle, stall_seconds=0.1) as (_, pool, origin):
         with pytest.raises(StalledError):
             await ask(pool, origin, "PUT", body)
+
+
+async def trickle(peer: Peer, content: bytes) -> None:
+    """Send bytes one by one, each well within the deadline of the tests below."""
+    for value in content:
+        await peer.send(bytes([value]))
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.usefixtures("quick_watchdog")
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"], ids=["head", "body"])
+async def test_an_answer_that_trickles_is_a_stall(rig: Rig, head: bytes) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(head or b"HTTP/1.1 200 OK\r\nX: ")
+        await trickle(peer, b"x" * 5000)
+
+    async with rig.serving(handle, stall_seconds=0.3) as (_, pool, origin):
+        with pytest.raises(StalledError, match=r"only \d+ bytes moved in 0\.3 s"):
+            await ask(pool, origin)
+        assert held(pool) == 0
+
+
+@pytest.mark.usefixtures("quick_watchdog")
+async def test_a_body_that_trickles_into_a_file_is_a_stall(rig: Rig, opened: Callable[[int], int]) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CONTENT) + CONTENT[:MIB])
+        await trickle(peer, CONTENT[MIB:])
+
+    fd = opened(rig.target())
+    async with rig.serving(handle, stall_seconds=0.3) as (_, pool, origin):
+        with pytest.raises(StalledError, match="only"):
+            async with pool.exchange(origin, Request("GET", "/x"), rig.flow) as response:
+                await response.read_into_file(fd, 0, len(CONTENT), rig.flow, None)
+
+
+class ManualSocket:
+    """A pair of sockets of which the test holds the far end, and a clock that stands still unless it is moved."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.seconds = 100.0
+        near, self.far = socket.socketpair()
+        near.setblocking(False)
+        patch.setattr(self.loop, "time", lambda: self.seconds)
+        self.stream = PlainStream(near, self.loop, memoryview(bytearray(MIB)))
+
+    async def receive(self, count: int, *, after_seconds: float, view: memoryview) -> None:
+        """Let the stream wait so long for so many bytes; the watchdog looks shortly before they come."""
+        receiving = asyncio.create_task(self.stream.receive_into(view))
+        while self.stream.waiting_since is None:
+            await asyncio.sleep(0)
+        self.seconds += after_seconds
+        self.stream.fail_if_stalled(self.seconds)
+        self.far.sendall(bytes(count))
+        assert await receiving == count
+
+    def close(self) -> None:
+        self.stream.close()
+        self.far.close()
+
+
+@pytest.fixture
+async def manual(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ManualSocket]:
+    with monkeypatch.context() as patch:
+        made = ManualSocket(patch)
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("waits", "stalls"),
+    [
+        pytest.param([(29.0, 1), (29.0, 30 * 1024), (1.5, 1)], True, id="second wait ends a window with one byte"),
+        pytest.param([(20.0, 30 * 1024), (11.0, 1), (29.0, 1)], False, id="a window with enough, the next not over"),
+        pytest.param([(20.0, 30 * 1024), (11.0, 1), (29.0, 1), (2.0, 1)], True, id="what moved before counts no more"),
+        pytest.param([(29.9, 1)], False, id="not judged before a whole window"),
+        pytest.param([(30.5, 1)], True, id="silence"),
+        pytest.param([(10.0, 10 * 1024)] * 9, False, id="slow and steady at the minimum"),
+        pytest.param([(10.0, 9 * 1024)] * 9, True, id="slow and steady below the minimum"),
+    ],
+)
+async def test_bytes_are_judged_by_windows_of_waiting(
+    manual: ManualSocket, waits: list[tuple[float, int]], stalls: bool
+) -> None:
+    view = memoryview(bytearray(MIB))
+    manual.stream.begin_exchange(30.0, patient=False)
+    with pytest.raises(StalledError) if stalls else nullcontext():
+        for seconds, count in waits:
+            await manual.receive(count, after_seconds=seconds, view=view)
+
+
+async def test_time_outside_the_socket_is_not_held_against_the_peer(manual: ManualSocket) -> None:
+    view = memoryview(bytearray(10))
+    manual.stream.begin_exchange(30.0, patient=False)
+    for _ in range(9):
+        await manual.receive(10, after_seconds=3.0, view=view)
+        # A bandwidth limit, a disk, or whatever else keeps the user of the stream away from it.
+        manual.seconds += 3600.0
+        manual.stream.fail_if_stalled(manual.seconds)
+
+
+async def test_every_exchange_and_every_answer_begins_a_window_of_its_own(manual: ManualSocket) -> None:
+    view = memoryview(bytearray(10))
+    for _ in range(3):
+        manual.stream.begin_exchange(30.0, patient=False)
+        await manual.receive(1, after_seconds=29.0, view=view)
+    for _ in range(3):
+        manual.stream.begin_window()
+        await manual.receive(1, after_seconds=29.0, view=view)
+
+
+async def test_a_patient_exchange_may_trickle_but_not_be_silent(manual: ManualSocket) -> None:
+    view = memoryview(bytearray(10))
+    manual.stream.begin_exchange(30.0, patient=True)
+    for _ in range(5):
+        await manual.receive(1, after_seconds=29.0, view=view)
+    with pytest.raises(StalledError, match="no byte moved"):
+        await manual.receive(1, after_seconds=31.0, view=view)
+
+
+@pytest.mark.usefixtures("quick_watchdog")
+async def test_a_server_that_reads_slowly_but_steadily_is_no_stall(rig: Rig, opened: Callable[[int], int]) -> None:
+    content = CONTENT * 16
+
+    async def handle(peer: Peer) -> None:
+        head = await peer.head()
+        left = int(head.header("Content-Length") or 0)
+        while left:
+            left -= len(await peer.reader.readexactly(min(left, 512 * KIB)))
+            await asyncio.sleep(0.02)
+        await peer.answer(b"taken")
+
+    body = FileBody(opened(rig.source(content)), 0, len(content))
+    # Several windows of sending; what the kernel still holds in the end drains well within the deadline.
+    async with (
+        rig.serving(handle, stall_seconds=0.8) as (_, pool, origin),
+        pool.exchange(origin, Request("PUT", "/x", body=body), Flow()) as response,
+    ):
+        assert await response.read() == b"taken"
+
+
+@pytest.mark.usefixtures("quick_watchdog")
+async def test_a_server_may_think_before_its_answer_and_before_its_body(plain: Rig) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await asyncio.sleep(0.7)
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        await asyncio.sleep(0.7)
+        await peer.send(b"done")
+
+    async with plain.serving(handle, stall_seconds=1.0) as (_, pool, origin):
+        assert await ask(pool, origin) == (200, b"done")
 
 
 async def test_a_patient_request_never_stalls(plain: Rig) -> None:

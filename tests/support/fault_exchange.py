@@ -5,9 +5,10 @@ Owns the upstream connection. How the client's connection ends it only says, by 
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.support.faults import (
     AnswerTime,
@@ -17,10 +18,12 @@ from tests.support.faults import (
     DropAnswer,
     Fault,
     FlipBit,
+    RefuseConnections,
     ReplaceBody,
     Reset,
     Respond,
     Stall,
+    Trickle,
     Truncate,
 )
 from tests.support.http_messages import (
@@ -46,6 +49,9 @@ class SeenRequest:
 
     ``fault`` is the one chosen for it, ``fault_applied`` whether it has acted already. ``connection``
     counts the client's connections from 1, so equal numbers mean the connection was used again.
+    ``body_bytes_*`` is what moved between the client and the proxy, ``upstream_bytes_*`` what really
+    reached the server and came from it. Times are seconds of ``time.monotonic``: when the head had been
+    read, and when the answer had been sent or the exchange was over in another way.
     """
 
     method: str
@@ -56,7 +62,11 @@ class SeenRequest:
     fault_applied: bool = False
     body_bytes_up: int = 0
     body_bytes_down: int = 0
+    upstream_bytes_up: int = 0
+    upstream_bytes_down: int = 0
     status: int | None = None
+    began_seconds: float = field(default_factory=time.monotonic)
+    ended_seconds: float | None = None
 
     def header(self, name: str) -> str | None:
         """Return the first value of a request header, or None."""
@@ -97,6 +107,9 @@ class Exchange:
         if isinstance(self._fault, Respond):
             await self._respond(self._fault)
             return
+        if isinstance(self._fault, RefuseConnections):
+            self._mark_applied(RefuseConnections)
+            raise ResetClientError
         await self._cut_before(Direction.UP)
         reader, writer = await asyncio.open_connection(*upstream, limit=HEAD_LIMIT_BYTES)
         up = asyncio.create_task(self._send_up(writer))
@@ -123,7 +136,6 @@ class Exchange:
             raise CloseClientError
 
     async def _respond(self, fault: Respond) -> None:
-        answer = make_response(fault.status, fault.body, fault.headers, method=self._head.method)
         if fault.answer_time is AnswerTime.AFTER_BODY:
             if "100-continue" in (self._head.header("Expect") or "").lower():
                 await self._to_client(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -131,7 +143,9 @@ class Exchange:
                 async for piece in pieces:
                     self._seen.body_bytes_up += len(piece.data) if piece.is_payload else 0
         self._seen.status = fault.status
-        await self._to_client(answer)
+        headers = fault.answer_headers()
+        await self._to_client(make_response(fault.status, fault.body, headers, method=self._head.method))
+        self._seen.ended_seconds = time.monotonic()
         self._seen.body_bytes_down = 0 if self._head.method == "HEAD" else len(fault.body)
         self._mark_applied(Respond)
         if fault.answer_time is AnswerTime.BEFORE_BODY_NEVER_READ:
@@ -148,6 +162,7 @@ class Exchange:
                     self._seen.body_bytes_up += len(piece.data) if piece.is_payload else 0
                     writer.write(piece.data)
                     await writer.drain()
+                    self._seen.upstream_bytes_up += len(piece.data) if piece.is_payload else 0
             await writer.drain()
         except BaseException:
             # Without its request the server has nothing to answer; this wakes whoever waits for it.
@@ -160,7 +175,7 @@ class Exchange:
         while head.is_interim:
             await self._to_client(head.raw)
             head = await read_response_head(reader)
-        body = response_body(reader, head, self._head.method)
+        body = self._counted_down(response_body(reader, head, self._head.method))
         if isinstance(self._fault, DropAnswer | ReplaceBody):
             async with aclosing(body):
                 async for _ in body:
@@ -175,12 +190,20 @@ class Exchange:
                 await self._to_client(piece.data)
                 self._seen.body_bytes_down += len(piece.data) if piece.is_payload else 0
                 self._note(False)
+        self._seen.ended_seconds = time.monotonic()
         return not closes_connection(head.headers)
+
+    async def _counted_down(self, body: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
+        """Count what comes from the server, whatever becomes of it."""
+        async with aclosing(body):
+            async for piece in body:
+                self._seen.upstream_bytes_down += len(piece.data) if piece.is_payload else 0
+                yield piece
 
     async def _instead_of_answer(self, fault: DropAnswer | ReplaceBody) -> None:
         self._mark_applied(DropAnswer, ReplaceBody)
         if isinstance(fault, DropAnswer):
-            raise CloseClientError
+            raise ResetClientError if fault.reset else CloseClientError
         self._seen.status = fault.status
         self._seen.body_bytes_down = len(fault.body)
         await self._to_client(make_response(fault.status, fault.body, fault.headers, method=self._head.method))
@@ -203,8 +226,21 @@ class Exchange:
                         if allowed:
                             yield Piece(data[:allowed], is_payload=True)
                         await self._cut(fault)
+                if isinstance(fault, Trickle) and fault.direction is direction:
+                    async for single in self._trickled(data, fault, position):
+                        yield single
+                else:
+                    yield Piece(data, is_payload=True)
                 position += len(data)
-                yield Piece(data, is_payload=True)
+
+    async def _trickled(self, data: bytes, fault: Trickle, position: int) -> AsyncGenerator[Piece, None]:
+        whole = max(0, fault.at_byte - position)
+        if whole:
+            yield Piece(data[:whole], is_payload=True)
+        for single in data[whole:]:
+            self._mark_applied(Trickle)
+            await asyncio.sleep(fault.pause_seconds)
+            yield Piece(bytes([single]), is_payload=True)
 
     def _flip(self, data: bytes, fault: FlipBit, position: int) -> bytes:
         offset = fault.at_byte - position
@@ -232,7 +268,7 @@ class Exchange:
         raise AssertionError(fault)
 
     def _mark_applied(self, *kinds: type[Fault]) -> None:
-        if isinstance(self._fault, kinds):
+        if isinstance(self._fault, kinds) and not self._seen.fault_applied:
             self._seen.fault_applied = True
             self._note(True)
 

@@ -54,8 +54,8 @@ class Request:
     """One request. `target` is the encoded path and query; Host and Content-Length are written by the connection.
 
     Attributes:
-        stall_seconds: Overrides the connection's deadline; `float("inf")` for requests whose answer may take minutes
-            in silence (CompleteMultipartUpload and CopyObject).
+        stall_seconds: Overrides the connection's deadline, for requests whose answer may take minutes in silence or
+            in single bytes that keep the connection alive (CompleteMultipartUpload and CopyObject).
     """
 
     method: str
@@ -105,7 +105,8 @@ class Connection:
         if self.state is not ConnectionState.IDLE:
             raise RuntimeError(f"{self!r} is not idle")
         self.state = ConnectionState.BUSY
-        self.stream.stall_seconds = request.stall_seconds or self._stall_seconds
+        patience = request.stall_seconds
+        self.stream.begin_exchange(patience or self._stall_seconds, patient=patience is not None)
         try:
             sent_by = await self._send(request, flow)
             head = await self._receive_final_head()
@@ -179,6 +180,10 @@ class Connection:
 
     async def _receive_final_head(self) -> ResponseHead:
         """Read heads until one that is not interim (1xx)."""
+        # A store may think about its answer up to the deadline; only from its first byte on there is a pace to judge.
+        self.stream.begin_window()
+        await self._fill(answered=False)
+        self.stream.begin_window()
         while True:
             head = parse_response_head(await self._receive_head_block())
             if head.status >= 200:

@@ -51,6 +51,7 @@ class PlainStream(ByteStream):
                 sent = 0
             except OSError as error:
                 self._raise_send_error(error)
+            self._moved_bytes += sent
             if sent == len(data):
                 return
             data = data[sent:]
@@ -99,6 +100,7 @@ class SendfileStream(PlainStream):
                     self._raise_send_error(error)
                 if sent == 0:
                     raise SourceChangedError("the file became shorter while it was read")
+                self._moved_bytes += sent
                 offset += sent
                 flow.moved(sent)
             count -= step

@@ -38,13 +38,23 @@ SEND_BUFFER_BYTES: Final = 256 * 1024
 """One hop from a file into a socket where the kernel cannot do it; every sending connection has such a buffer."""
 
 
+MINIMUM_BYTES_PER_SECOND: Final = 1024
+"""Slower than any usable line, a part of 8 MiB would take two hours: a peer that hands out single bytes is as dead as a
+silent one."""
+
+
 class ByteStream(ABC):
     """One connected socket with the movers that suit it.
+
+    Bytes are judged in windows: when the waits for the socket sum up to the stall deadline, fewer bytes than
+    `MINIMUM_BYTES_PER_SECOND` times that are a stall too. Only waits count, so neither a bandwidth limit nor a slow
+    disk is held against the peer, and a small answer that comes late ends before it is judged.
 
     Attributes:
         sends_by: What carries bytes out that pass through this process.
         receives_by: What carries bodies into files.
-        stall_seconds: How long one wait may last before the watchdog fails it; None exempts the current exchange.
+        stall_seconds: How long one wait may last before the watchdog fails it, and how much waiting makes a window;
+            None exempts the current exchange.
         waiting_since: The loop's time at which the current wait began, or None while bytes move.
     """
 
@@ -66,6 +76,10 @@ class ByteStream(ABC):
         self._hop: Final = hop
         self._send_buffer: memoryview | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._least_bytes = 0.0
+        self._moved_bytes = 0
+        self._waited_seconds = 0.0
+        self._counted_since = 0.0
         self.stall_seconds: float | None = None
         self.waiting_since: float | None = None
 
@@ -127,6 +141,7 @@ class ByteStream(ABC):
         """
         while (got := self.receive_now(view)) is None:
             await self._wait_to_receive()
+        self._moved_bytes += got
         return got
 
     async def receive_into_file(self, fd: int, offset: int, count: int, flow: Flow, tap: Tap | None) -> None:
@@ -142,6 +157,7 @@ class ByteStream(ABC):
                 await self._wait_to_receive()
             if got == 0:
                 raise closed_early(count)
+            self._moved_bytes += got
             await land(fd, view[:got], offset, flow, tap)
             offset += got
             count -= got
@@ -164,12 +180,33 @@ class ByteStream(ABC):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
 
+    def begin_exchange(self, stall_seconds: float, *, patient: bool) -> None:
+        """Judge what follows by this deadline.
+
+        Args:
+            stall_seconds: See the attribute of that name.
+            patient: Bytes may move as slowly as they like as long as no single wait is longer than the deadline.
+        """
+        self.stall_seconds = stall_seconds
+        self._least_bytes = 0.0 if patient else MINIMUM_BYTES_PER_SECOND * stall_seconds
+        self.begin_window()
+
+    def begin_window(self) -> None:
+        """Forget what has moved: what comes next is no part of it, such as an answer after its request."""
+        self._moved_bytes = 0
+        self._waited_seconds = 0.0
+
     def fail_if_stalled(self, now_seconds: float) -> None:
-        """Fail a wait that has lasted longer than the stall deadline."""
-        if self.waiting_since is None or self.stall_seconds is None:
+        """Fail a wait that has lasted longer than the stall deadline, or that ends a window with too few bytes."""
+        if self._waiter is None or self._waiter.done() or self.waiting_since is None or self.stall_seconds is None:
             return
         if now_seconds - self.waiting_since > self.stall_seconds:
             self.fail(StalledError(f"no byte moved for {self.stall_seconds:g} s"))
+        elif self._waited_seconds + now_seconds - self._counted_since > self.stall_seconds:
+            if self._moved_bytes < self._least_bytes:
+                self.fail(StalledError(f"only {self._moved_bytes} bytes moved in {self.stall_seconds:g} s"))
+            self.begin_window()
+            self._counted_since = now_seconds
 
     async def _wait(self, *, readable: bool, writable: bool) -> None:
         """Wait until the socket is ready in any of the directions asked for.
@@ -180,7 +217,7 @@ class ByteStream(ABC):
         """
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiter = waiter
-        self.waiting_since = self._loop.time()
+        self.waiting_since = self._counted_since = self._loop.time()
         try:
             try:
                 if readable:
@@ -191,6 +228,7 @@ class ByteStream(ABC):
             finally:
                 self._waiter = None
                 self.waiting_since = None
+                self._waited_seconds += self._loop.time() - self._counted_since
                 if readable:
                     self._loop.remove_reader(self._fd)
                 if writable:

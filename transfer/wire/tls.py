@@ -69,6 +69,7 @@ class TlsStream(ByteStream):
             except OSError as error:
                 self._raise_send_error(error)
             else:
+                self._moved_bytes += sent
                 data = data[sent:]
 
     def receive_now(self, view: memoryview) -> int | None:
