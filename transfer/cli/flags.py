@@ -88,7 +88,7 @@ class ConnectionFlags:
         typer.Option(
             "--stall-timeout",
             metavar="SECONDS",
-            help="Drop a connection on which no byte moves for so long.",
+            help="Drop a connection on which (next to) nothing moves for so long.",
             rich_help_panel=_CONNECTION,
         ),
     ] = None

@@ -76,10 +76,16 @@ class Bar:
         if self._is_stream:
             now.total_is_final = False
         bar = self._tqdm
-        rate = bar.format_dict["rate"] or (bar.n / bar.format_dict["elapsed"] if bar.format_dict["elapsed"] else 0.0)
+        # The bar starts where the earlier run was stopped; that is no step of this one and has no rate.
+        resumed = now.bytes_resumed - bar.initial
+        bar.initial += resumed
+        bar.n += resumed
+        bar.last_print_n += resumed
+        facts = bar.format_dict
+        rate = facts["rate"] or ((bar.n - bar.initial) / facts["elapsed"] if facts["elapsed"] else 0.0)
         bar.bar_format = bar_format(now, float(rate))
-        bar.total = max(now.bytes_planned, now.bytes_moved, 1)
-        bar.update(now.bytes_moved - bar.n)
+        bar.total = max(now.bytes_planned, now.bytes_done, 1)
+        bar.update(now.bytes_done - bar.n)
 
     async def keep_drawing(self) -> None:
         """Redraw until cancelled."""
@@ -118,10 +124,10 @@ def bar_format(now: Progress, rate_bytes_per_second: float) -> str:
 
 def _amount(now: Progress) -> str:
     if now.total_is_final:
-        return f"{format_size(now.bytes_moved)} of {format_size(now.bytes_planned)}"
-    if now.bytes_planned > now.bytes_moved:
-        return f"{format_size(now.bytes_moved)} of {format_size(now.bytes_planned)} or more"
-    return format_size(now.bytes_moved)
+        return f"{format_size(now.bytes_done)} of {format_size(now.bytes_planned)}"
+    if now.bytes_planned > now.bytes_done:
+        return f"{format_size(now.bytes_done)} of {format_size(now.bytes_planned)} or more"
+    return format_size(now.bytes_done)
 
 
 def _items(now: Progress) -> str:
@@ -134,13 +140,13 @@ def _items(now: Progress) -> str:
 def _percentage(now: Progress) -> int:
     """By bytes; by items when there are no bytes. 100 is kept for the end."""
     settled = now.items_done + now.items_failed + now.items_skipped
-    done, total = (now.bytes_moved, now.bytes_planned) if now.bytes_planned else (settled, now.items_planned)
+    done, total = (now.bytes_done, now.bytes_planned) if now.bytes_planned else (settled, now.items_planned)
     percentage = min(100, 100 * done // total) if total else 0
     return min(percentage, 99) if settled < now.items_planned else percentage
 
 
 def _seconds_left(now: Progress, rate_bytes_per_second: float) -> float | None:
-    left = now.bytes_planned - now.bytes_moved
+    left = now.bytes_planned - now.bytes_done
     if left <= 0 or rate_bytes_per_second <= 0:
         return None
     return left / rate_bytes_per_second

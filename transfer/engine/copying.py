@@ -7,22 +7,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from transfer.engine.attempts import Tally
 from transfer.engine.backlog import Backlog
 from transfer.engine.context import Context
 from transfer.engine.download import download_object, make_marked_folder
 from transfer.engine.finished import without_finished
 from transfer.engine.items import DownloadItem, FolderItem, Item, StreamUploadItem, UploadItem
 from transfer.engine.job import Job
+from transfer.engine.jobs import forget_item
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning import CopyRequest, Planned, plan_items
 from transfer.engine.reading import read_object
 from transfer.engine.spread import plain_task_group, spread
 from transfer.engine.standard_streams import standard_input, standard_output
 from transfer.engine.stream_upload import upload_stream
+from transfer.engine.unfinished_uploads import abort
 from transfer.engine.upload import upload_file
 from transfer.model.errors import TransferError
-from transfer.model.events import JobKept
+from transfer.model.events import JobKept, Warned
+from transfer.model.locations import parse_s3_location
 from transfer.model.receipts import Failure, Outcome, Receipt, Skip
+from transfer.stores.s3.multipart import MultipartUpload
 
 
 async def copy_items(context: Context, job: Job, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
@@ -59,10 +64,25 @@ async def copy_items(context: Context, job: Job, request: CopyRequest, deliver: 
             backlog.close()
         if backlog.error is not None:
             raise backlog.error
-        is_done = not has_failed
+        is_done = not has_failed and await _forget_leftovers(context, job)
     finally:
         if await job.end(is_done=is_done):
             context.on_event(JobKept(job.id))
+
+
+async def _forget_leftovers(context: Context, job: Job) -> bool:
+    """Remove what earlier runs left of items that the request does not mean any more; whether nothing remains."""
+
+    async def abort_upload(destination: str, upload_id: str) -> None:
+        await abort(context, MultipartUpload(parse_s3_location(destination), upload_id), Tally())
+
+    for item in await job.leftovers():
+        try:
+            await forget_item(item, abort_upload)
+        except TransferError as error:
+            context.on_event(Warned(f"{item.identity.destination}: what an earlier run left of it stays: {error}"))
+            return False
+    return True
 
 
 class RunEndedError(Exception):

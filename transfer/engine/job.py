@@ -6,12 +6,12 @@ It decides nothing. Without a journal it remembers nothing and every claim is a 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from transfer.model.errors import ChecksumMismatchError, TransferError
+from transfer.model.errors import ChecksumMismatchError, HeldError, TransferError
 from transfer.model.unfinished import FinishedPart, ItemIdentity, JobDescription, UnfinishedItem
 from transfer.plan.retry import Verdict, verdict_of
 
@@ -27,15 +27,17 @@ class Claim:
         has_upload: Whether there is an upload at the store whose parts are remembered.
     """
 
-    def __init__(self, journal: Journal | None, item: UnfinishedItem) -> None:
+    def __init__(self, journal: Journal | None, item: UnfinishedItem, on_finish: Callable[[], None]) -> None:
         self.item: Final = item
+        self._on_finish: Final = on_finish
         self.has_upload = item.upload_id is not None
         self._journal = journal
 
     @classmethod
     def forgetful(cls, identity: ItemIdentity) -> Claim:
         """The claim of an item that no later run can continue."""
-        return cls(None, UnfinishedItem(0, identity, None, None, time.time(), (), is_new=True))
+        item = UnfinishedItem(0, identity, None, None, time.time(), (), is_new=True)
+        return cls(None, item, lambda: None)
 
     @property
     def remembers(self) -> bool:
@@ -70,6 +72,7 @@ class Claim:
         if journal is not None:
             with anyio.CancelScope(shield=True):
                 await journal.finish(self.item.id)
+            self._on_finish()
 
     async def release(self) -> None:
         """Keep the record for a later run. Nothing happens after `finish` or `release`."""
@@ -87,13 +90,17 @@ class Job:
         earlier_items: How many items earlier runs have finished.
     """
 
-    def __init__(self, journal: Journal | None, description: JobDescription) -> None:
+    def __init__(self, journal: Journal | None, description: JobDescription, *, is_tree: bool) -> None:
         self.id = 0
         self.earlier_items = 0
         self._journal: Final = journal
         self._description: Final = description
         self._beginning: Final = anyio.Lock()
         self._has_begun = False
+        self._is_tree: Final = is_tree
+        self._has_earlier = False
+        self._has_notes = False
+        self._unfinished = 0
 
     @property
     def endpoint(self) -> str:
@@ -113,6 +120,8 @@ class Job:
                 started = await self._journal.begin(self._description)
                 self._has_begun = True
                 self.id, self.earlier_items = started.id, started.finished_items
+                # The one item of a job that is no tree is told by its claim.
+                self._has_earlier = self._is_tree and not started.is_new
 
     async def claim(self, identity: ItemIdentity) -> Claim:
         """Get the right to move a large item, with what is known of it.
@@ -123,7 +132,14 @@ class Job:
         if self._journal is None:
             return Claim.forgetful(identity)
         await self.begin()
-        return Claim(self._journal, await self._journal.claim(self.id, identity))
+        # Counted before it is there: a run that is cancelled meanwhile must not forget what earlier ones have left.
+        self._unfinished += 1
+        try:
+            item = await self._journal.claim(self.id, identity)
+        except HeldError:
+            self._note_end()
+            raise
+        return Claim(self._journal, item, self._note_end)
 
     async def finished(self, names: Sequence[str]) -> Mapping[str, str]:
         """The fingerprints of those items that earlier runs have finished."""
@@ -134,19 +150,30 @@ class Job:
     def note_finished(self, name: str, fingerprint: str, size: int) -> None:
         """Record an item, in case the run does not come to its end. Never waits."""
         if self._journal is not None and self._has_begun:
+            self._has_notes = True
             self._journal.note_finished(self.id, name, fingerprint, size)
 
+    async def leftovers(self) -> tuple[UnfinishedItem, ...]:
+        """Items that earlier runs have begun and this one, at its end, has not met: their sources are gone or small."""
+        if self._journal is None or not self._has_earlier:
+            return ()
+        return next((job.items for job in await self._journal.jobs() if job.id == self.id), ())
+
     async def end(self, *, is_done: bool) -> bool:
-        """Forget a job that is done; keep one that is not.
+        """Forget a job that is done, or of which nothing is there to go on with; keep any other.
 
         Returns:
             Whether something is kept.
         """
         if self._journal is None or not self._has_begun:
             return False
+        keeps = not is_done and (self._has_earlier or self._has_notes or self._unfinished > 0)
         with anyio.CancelScope(shield=True):
-            await self._journal.end(self.id, keep=not is_done)
-        return not is_done and self.id > 0
+            await self._journal.end(self.id, keep=keeps)
+        return keeps and self.id > 0
+
+    def _note_end(self) -> None:
+        self._unfinished -= 1
 
 
 def can_continue(error: BaseException) -> bool:

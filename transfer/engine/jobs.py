@@ -13,7 +13,7 @@ from transfer.engine.describing import bucket_of, describe, is_resumable, is_tre
 from transfer.engine.job import Job
 from transfer.engine.planning import CopyRequest
 from transfer.model.events import JobResumed
-from transfer.model.unfinished import JobDescription, UnfinishedJob
+from transfer.model.unfinished import JobDescription, UnfinishedItem, UnfinishedJob
 from transfer.stores.local.durable import remove_temporary
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ async def open_job(context: Context, journal: Journal | None, request: CopyReque
         ConfigurationError: The store cannot be named.
     """
     if journal is None or not is_resumable(request):
-        return Job(None, _NOTHING)
+        return Job(None, _NOTHING, is_tree=False)
     endpoint = await context.store.address_of(bucket_of(request))
-    job = Job(journal, describe(request, context.options, endpoint, os.environ))
+    job = Job(journal, describe(request, context.options, endpoint, os.environ), is_tree=is_tree(request))
     if is_tree(request):
         await job.begin()
         if job.earlier_items:
@@ -46,12 +46,15 @@ async def open_job(context: Context, journal: Journal | None, request: CopyReque
 
 
 async def list_jobs(folder: str, warn: Said) -> tuple[UnfinishedJob, ...]:
-    """The unfinished jobs that are remembered in a state folder, the oldest first."""
+    """The unfinished jobs that are remembered in a state folder, the oldest first.
+
+    One whose items another job has taken over has nothing left to go on with, and is not told.
+    """
     from transfer.journal.journal import Journal
 
     journal = Journal(folder, warn)
     try:
-        return await journal.jobs()
+        return tuple(job for job in await journal.jobs() if job.items or job.finished_items or job.holder)
     finally:
         await journal.aclose()
 
@@ -79,10 +82,7 @@ async def forget_job(folder: str, job: UnfinishedJob, abort: AbortUpload, warn: 
             return
         try:
             for item in job.items:
-                if item.upload_id is not None:
-                    await abort(item.identity.destination, item.upload_id)
-                if item.temporary is not None:
-                    remove_temporary(item.identity.destination, item.temporary)
+                await forget_item(item, abort)
         except BaseException:
             await journal.end(job.id, keep=True)
             raise
@@ -90,3 +90,16 @@ async def forget_job(folder: str, job: UnfinishedJob, abort: AbortUpload, warn: 
     finally:
         with anyio.CancelScope(shield=True):
             await journal.aclose()
+
+
+async def forget_item(item: UnfinishedItem, abort: AbortUpload) -> None:
+    """Remove what an item left at the store and beside its target.
+
+    Raises:
+        LocalFileError: The temporary file cannot be removed.
+        TransferError: What `abort` raises.
+    """
+    if item.upload_id is not None:
+        await abort(item.identity.destination, item.upload_id)
+    if item.temporary is not None:
+        remove_temporary(item.identity.destination, item.temporary)

@@ -23,7 +23,7 @@ from transfer.model.errors import LocalFileError, SourceChangedError
 from transfer.model.events import Warned
 from transfer.model.ranges import ByteRange
 from transfer.model.unfinished import FinishedPart, ItemIdentity, UnfinishedItem
-from transfer.stores.local.durable import DurableFile
+from transfer.stores.local.durable import DurableFile, remove_temporary
 from transfer.stores.local.source import SourceFile
 
 _CHECKERS: Final = 4
@@ -72,6 +72,8 @@ async def resume_download(
         return ResumedDownload()
     is_same = known.identity.fingerprint == identity.fingerprint
     landing = await _reopen(context, item, known)
+    if landing is None:
+        await _remove(context, known)
     if not is_same:
         if landing is not None:
             landing.discard()
@@ -97,6 +99,14 @@ async def _reopen(context: Context, item: DownloadItem, known: UnfinishedItem) -
         return None
     root, relative, size = item.root, item.relative, known.identity.size
     return await context.threads.run(lambda: DurableFile.reopen(root, relative, temporary, size))
+
+
+async def _remove(context: Context, known: UnfinishedItem) -> None:
+    """Remove a temporary file that cannot be gone on with, such as one that was cut: its name is about to be lost."""
+    temporary = known.temporary
+    if temporary:
+        with contextlib.suppress(LocalFileError):
+            await context.threads.run(lambda: remove_temporary(known.identity.destination, temporary))
 
 
 async def _landed(

@@ -6,7 +6,8 @@ money.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
@@ -74,16 +75,30 @@ async def resume_upload(
                 f"{identity.source}: changed since its upload was interrupted, or is to be sent in another way: anew"
             )
         )
-        await abort(context, upload, tally)
+        with _naming_the_way_out():
+            await abort(context, upload, tally)
         await claim.restart(identity)
         return None
     try:
-        listed = await all_parts(context, upload, tally)
+        with _naming_the_way_out():
+            listed = await all_parts(context, upload, tally)
     except StoreError as error:
         if error.code != "NoSuchUpload":
             raise
         return await _without_upload(context, target, claim, identity, upload, ranges, tally)
     return Resumed(upload, await _parts_that_count(target, claim, ranges, listed, digest))
+
+
+@contextmanager
+def _naming_the_way_out() -> Iterator[None]:
+    """Say how to go on where parts may be sent, but not listed or aborted: the next run would be refused as well."""
+    try:
+        yield
+    except StoreError as error:
+        if error.status == 403 and error.code == "AccessDenied":
+            error.message = f"the unfinished upload of an earlier run is out of reach: {error.message}"
+            error.remedy = "ask for access to unfinished uploads, or begin anew with --no-resume"
+        raise
 
 
 async def _without_upload(

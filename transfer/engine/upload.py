@@ -168,9 +168,9 @@ class _FileUpload:
         return split_ranges(self._source.size, self._part_size_bytes)
 
     def _count_resumed(self, count: int) -> None:
-        """Bytes that need not move again are no part of what is planned."""
+        """Bytes that need not move again; what was counted for an attempt with another checksum counts no more."""
+        self._context.progress.bytes_resumed += count - self.resumed_bytes
         self.resumed_bytes = count
-        self._context.progress.bytes_planned -= count
 
     async def _put(self) -> Proof:
         value = b""

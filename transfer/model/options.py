@@ -33,7 +33,7 @@ class ConnectionOptions:
         endpoint_url: The server, or None for what the environment, the profile or AWS say.
         sign_request: False sends anonymous requests, for public buckets.
         ca_bundle: A PEM file to trust instead of the system's authorities.
-        stall_seconds: A connection on which no byte moves for so long is dropped.
+        stall_seconds: A connection on which nothing, or next to nothing, moves for so long is dropped.
     """
 
     endpoint_url: str | None = None

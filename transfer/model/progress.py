@@ -11,7 +11,9 @@ class Progress:
 
     Attributes:
         bytes_moved: Body bytes that moved and still count; those of a failed attempt are taken back.
-        bytes_planned: Bytes of all items known so far; a stream adds what it has read.
+        bytes_resumed: Bytes that an earlier run had moved of items that this one goes on with; none of `bytes_moved`.
+        bytes_planned: Bytes of all items known so far, with those that were moved earlier; a stream adds what it has
+            read.
         items_resumed: Items that an earlier run of the same job had finished; they are not planned again.
         total_is_final: True when no further item will join.
     """
@@ -25,3 +27,9 @@ class Progress:
     items_resumed: int = 0
     retries: int = 0
     total_is_final: bool = False
+    bytes_resumed: int = 0
+
+    @property
+    def bytes_done(self) -> int:
+        """Bytes of the planned ones that need not move any more."""
+        return self.bytes_moved + self.bytes_resumed

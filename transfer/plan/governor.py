@@ -56,7 +56,7 @@ class Window:
         requests: Requests that ended well.
         in_use: The largest number of lanes that were busy at one moment.
         slowdowns: Answers that asked for fewer requests.
-        timeouts: Connections that stalled: no byte moved on them for the stall deadline.
+        timeouts: Connections that stalled: next to nothing moved on them for the stall deadline.
     """
 
     seconds: float

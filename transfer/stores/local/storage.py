@@ -59,6 +59,15 @@ def sync_file(fd: int) -> None:
         os.fsync(fd)
 
 
+def sync_bytes(fd: int) -> None:
+    """Return when the bytes written so far are handed to the disk; the file's times and name may not be."""
+    try:
+        (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(fd)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
 def sync_folder(fd: int) -> None:
     """Return when the names in the folder would survive; some network file systems offer no such thing."""
     try:
