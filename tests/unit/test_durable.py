@@ -11,6 +11,7 @@ import pytest
 from transfer.model.errors import LocalFileError, UnsafeKeyError
 from transfer.stores.local import folders, storage
 from transfer.stores.local.durable import DurableFile, make_folder
+from transfer.stores.local.temporary import new_temporary_name
 
 PROJECT = Path(folders.__file__).parents[3]
 
@@ -406,3 +407,70 @@ def test_what_is_no_longer_the_kept_file_is_left_alone(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / name)
     assert DurableFile.reopen(str(tmp_path), "f", name, 8) is None
     assert sorted(below(tmp_path)) == [name, "secret"]
+
+
+@pytest.mark.usefixtures("system")
+def test_what_a_killed_run_left_of_a_small_file_is_taken_over(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from transfer.stores.local.durable import DurableFile\n"
+        "landing = DurableFile.create(sys.argv[1], 'f', 100)\n"
+        "os.pwrite(landing.fd, b'x' * 100, 0)\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=PROJECT)
+    [left] = below(tmp_path)
+    landing = DurableFile.create(str(tmp_path), "f", 3)
+    assert landing.temporary == left
+    assert os.fstat(landing.fd).st_size == 3
+    os.pwrite(landing.fd, b"new", 0)
+    landing.commit(None)
+    assert below(tmp_path) == ["f"]
+    assert (tmp_path / "f").read_bytes() == b"new"
+
+
+@pytest.mark.usefixtures("system")
+def test_two_that_write_the_same_file_have_a_temporary_file_each(tmp_path: Path) -> None:
+    first, second = (DurableFile.create(str(tmp_path), "f", 5) for _ in range(2))
+    assert first.temporary != second.temporary
+    os.pwrite(first.fd, b"first", 0)
+    os.pwrite(second.fd, b"secon", 0)
+    first.commit(None)
+    assert (tmp_path / "f").read_bytes() == b"first"
+    third = DurableFile.create(str(tmp_path), "f", 5)
+    os.pwrite(third.fd, b"third", 0)
+    second.commit(None)
+    third.commit(None)
+    assert (tmp_path / "f").read_bytes() == b"third"
+    assert below(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("trap", ["shared", "hard link", "link", "folder", "fifo"])
+def test_nothing_that_others_may_have_laid_there_is_taken_over(tmp_path: Path, trap: str) -> None:
+    landing = DurableFile.create(str(tmp_path), "f", 1)
+    name = landing.temporary
+    landing.discard()
+    path = tmp_path / name
+    if trap in ("shared", "hard link"):
+        path.write_bytes(b"trap")
+        path.chmod(0o666 if trap == "shared" else 0o600)
+    if trap == "hard link":
+        (tmp_path / "other").hardlink_to(path)
+    if trap == "link":
+        path.symlink_to(tmp_path / "elsewhere")
+    if trap == "folder":
+        path.mkdir()
+    if trap == "fifo":
+        os.mkfifo(path)
+    land(tmp_path, "f", b"contents")
+    assert (tmp_path / "f").read_bytes() == b"contents"
+    assert name in below(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_name_chosen_before_is_the_one_that_is_made(tmp_path: Path) -> None:
+    name = new_temporary_name("f")
+    landing = DurableFile.create(str(tmp_path), "f", 1, name)
+    assert below(tmp_path) == [name]
+    landing.discard()
+    assert below(tmp_path) == []

@@ -29,6 +29,7 @@ Examples:
   transfer cp -r photos s3://bucket/photos/        upload a folder
   transfer cp 's3://bucket/logs/*.gz' logs/        download what matches
   transfer ls -H s3://bucket/photos/               what is there
+  transfer resume                                  go on with what was interrupted
   transfer cp --help                               more, for each command
 
 Credentials are found as the AWS CLI finds them: environment, profile, role.
@@ -95,16 +96,17 @@ def _program(
 app.callback()(with_flags(_program))
 
 
-def run_command_line(arguments: Sequence[str]) -> int:
+def run_command_line(arguments: Sequence[str], *, repeats: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
         arguments: What follows the program's name. Nothing at all shows the help and counts as usage.
+        repeats: The command line to remember in its place, when it is an earlier one that is carried out again.
 
     Returns:
         The exit code. Only SystemExit is raised, by shell completion.
     """
-    command_line.set(tuple(arguments))
+    command_line.set(tuple(arguments if repeats is None else repeats))
     try:
         code = app(args=list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except typer.Abort:

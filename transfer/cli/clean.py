@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transfer.cli.copy_flags import StateDir
 from transfer.cli.exit_codes import ExitCode
-from transfer.cli.flags import ConnectionFlags, OutputFlags
-from transfer.cli.messages import JobForgotten
+from transfer.cli.flags import ConnectionFlags, OutputFlags, filled_up
+from transfer.cli.messages import JobForgotten, NoJobs
 from transfer.cli.numbers import age_seconds
 from transfer.cli.output import Output
 from transfer.cli.run import run
+from transfer.cli.surroundings import connection_of, variables_of
 from transfer.engine.state import state_folder
-from transfer.model.errors import TransferError
+from transfer.model.errors import StoreError, TransferError
 from transfer.model.events import Warned
-from transfer.model.options import ConnectionOptions, TransferOptions
+from transfer.model.options import TransferOptions
+from transfer.model.receipts import Skip
 from transfer.model.unfinished import UnfinishedJob
+
+if TYPE_CHECKING:
+    from transfer.engine.jobs import AbortUpload
 
 EXAMPLES = """
 Examples:
@@ -29,6 +34,8 @@ Examples:
 Aborts the multipart uploads and removes the temporary files of unfinished jobs,
 then forgets them. Finished objects and files are never touched. A job that a
 running process works on is left alone. --older-than counts from the last run.
+The store is reached as each job's own command did, unless options here say
+otherwise.
 """
 
 
@@ -42,10 +49,11 @@ def clean(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be given up.")] = False,
     state_dir: StateDir = None,
 ) -> int:
-    """Give unfinished jobs up."""
+    """Give unfinished jobs up, with what they left behind."""
+    connection.options()
     cleaning = _Cleaning(
         output.output(),
-        connection.options(),
+        connection,
         state_folder(None if state_dir is None else str(state_dir)),
         age_seconds("--older-than", older_than) or 0.0,
         dry_run,
@@ -58,7 +66,7 @@ class _Cleaning:
     """One run of `clean`."""
 
     output: Output
-    connection: ConnectionOptions
+    connection: ConnectionFlags
     folder: str
     age_seconds: float
     is_dry_run: bool
@@ -67,57 +75,60 @@ class _Cleaning:
         from transfer.engine.jobs import list_jobs
 
         code = ExitCode.DONE
-        for job in await list_jobs(self.folder, self._warn):
-            if job.holder is not None or time.time() - job.touched_seconds < self.age_seconds:
+        found = await list_jobs(self.folder, self._warn)
+        if not found:
+            self.output.show(NoJobs())
+        for job in found:
+            if time.time() - job.touched_seconds < self.age_seconds:
+                continue
+            if job.holder is not None:
+                self.output.show(Skip(f"job {job.id}", f"process {job.holder.process_id} works on it"))
                 continue
             try:
-                await self._forget(job)
+                await self._give_up(job)
             except TransferError as error:
+                error.subject = f"job {job.id}: {error.subject}" if error.subject else f"job {job.id}"
                 self.output.show(error)
                 code = ExitCode.FAILED
         return code
 
-    async def _forget(self, job: UnfinishedJob) -> None:
-        if not self.is_dry_run:
-            from transfer.engine.jobs import forget_job
-            from transfer.engine.transfer import Transfer
+    async def _give_up(self, job: UnfinishedJob) -> None:
+        if self.is_dry_run:
+            self.output.show(JobForgotten(job, is_dry_run=True))
+            return
+        if any(item.upload_id is not None for item in job.items):
+            await self._forget_with_uploads(job)
+        else:
+            await self._forget(job, _abort_nothing)
+        self.output.show(JobForgotten(job))
 
-            options = TransferOptions(resume=False)
+    async def _forget_with_uploads(self, job: UnfinishedJob) -> None:
+        from transfer.engine.transfer import Transfer
+
+        connection = filled_up(self.connection, connection_of(job.description)).options()
+        with variables_of(job.description):
             async with Transfer(
-                connection=self._connection_of(job), options=options, on_event=self.output.event
+                connection=connection, options=TransferOptions(resume=False), on_event=self.output.event
             ) as transfer:
-                await forget_job(self.folder, job, transfer.abort_upload, self._warn)
-        self.output.show(JobForgotten(job, self.is_dry_run))
 
-    def _connection_of(self, job: UnfinishedJob) -> ConnectionOptions:
-        """What the job's own command and environment named, where this command names nothing."""
-        given = dict(job.description.environment) | _connection_flags(job.description.command)
-        return dataclasses.replace(
-            self.connection,
-            endpoint_url=self.connection.endpoint_url
-            or given.get("--endpoint-url")
-            or given.get("AWS_ENDPOINT_URL_S3")
-            or given.get("AWS_ENDPOINT_URL"),
-            profile=self.connection.profile or given.get("--profile") or given.get("AWS_PROFILE"),
-            region=self.connection.region
-            or given.get("--region")
-            or given.get("AWS_REGION")
-            or given.get("AWS_DEFAULT_REGION"),
-        )
+                async def abort(location: str, upload_id: str) -> None:
+                    try:
+                        await transfer.abort_upload(location, upload_id)
+                    except StoreError as error:
+                        if error.code != "NoSuchBucket":
+                            raise
+
+                await self._forget(job, abort)
+
+    async def _forget(self, job: UnfinishedJob, abort: AbortUpload) -> None:
+        from transfer.engine.jobs import forget_job
+
+        await forget_job(self.folder, job, abort, self._warn)
 
     def _warn(self, message: str) -> None:
         self.output.event(Warned(message))
 
 
-def _connection_flags(command: tuple[str, ...]) -> dict[str, str]:
-    """The options of a command line that say where it goes, in either way of writing them."""
-    found: dict[str, str] = {}
-    for index, word in enumerate(command):
-        name, equals, value = word.partition("=")
-        if name not in ("--endpoint-url", "--profile", "--region"):
-            continue
-        if equals:
-            found[name] = value
-        elif index + 1 < len(command):
-            found[name] = command[index + 1]
-    return found
+async def _abort_nothing(location: str, upload_id: str) -> None:
+    """For jobs without uploads: no store is asked."""
+    raise AssertionError(f"{location}: upload {upload_id} was not listed")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,17 +31,22 @@ _SPEED = "Speed"
 _TRUST = "Verification"
 _RESUME = "Going on after an interruption"
 
-StateDir = Annotated[
-    Path | None,
-    typer.Option(
+_OBJECTS = "Properties of new objects"
+
+
+def _state_dir(panel: str | None) -> Any:  # noqa: ANN401 - what typer.Option answers
+    return typer.Option(
         "--state-dir",
         metavar="FOLDER",
         envvar=STATE_FOLDER_VARIABLE,
-        help="Where unfinished jobs are remembered.",
-        rich_help_panel=_RESUME,
-    ),
-]
-_OBJECTS = "Properties of new objects"
+        show_envvar=False,
+        help=f"Where unfinished jobs are remembered. Also {STATE_FOLDER_VARIABLE}.",
+        rich_help_panel=panel,
+    )
+
+
+StateDir = Annotated[Path | None, _state_dir(None)]
+"""For the commands that are about jobs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class CopyFlags:
         bool,
         typer.Option("--no-resume", help="Begin anew, and remember nothing for a later run.", rich_help_panel=_RESUME),
     ] = False
-    state_dir: StateDir = None
+    state_dir: Annotated[Path | None, _state_dir(_RESUME)] = None
     checksum: Annotated[
         ChecksumAlgorithm | None,
         typer.Option(
@@ -180,6 +186,12 @@ class CopyFlags:
             command=command_line.get(),
             properties=self._properties(),
         )
+
+    def unusual_state_folder(self) -> str | None:
+        """The state folder, when it is another one than commands without the option would take."""
+        if self.state_dir is None or str(self.state_dir) == os.environ.get(STATE_FOLDER_VARIABLE):
+            return None
+        return str(self.state_dir)
 
     def _properties(self) -> ObjectProperties:
         if self.sse_kms_key_id is not None and self.sse is not Encryption.AWS_KMS:

@@ -12,12 +12,13 @@ from transfer.cli.copy_flags import CopyFlags
 from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.manifest import Manifest
-from transfer.cli.messages import Summary, Unproven
+from transfer.cli.messages import KeptJob, Summary, Unproven
 from transfer.cli.output import Output
 from transfer.cli.run import closing, run
 from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import UsageError
+from transfer.model.events import Event, JobKept
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.receipts import Failure, Outcome, Receipt
 
@@ -105,7 +106,7 @@ class _Copy:
         from transfer.cli.progress import shown
         from transfer.engine.transfer import Transfer
 
-        async with Transfer(connection=self._connection, options=self._options, on_event=self.output.event) as transfer:
+        async with Transfer(connection=self._connection, options=self._options, on_event=self._hear) as transfer:
             outcomes = transfer.copy_many(
                 self._sources, self._destination, recursive=self._flags.recursive, raw=self._flags.raw
             )
@@ -117,6 +118,12 @@ class _Copy:
                 finally:
                     self._tally.resumed = transfer.progress.items_resumed
                     self._tally.not_attempted = max(0, transfer.progress.items_planned - self._tally.settled)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, JobKept):
+            self.output.keep(KeptJob(event.job_id, self._flags.unusual_state_folder()))
+        else:
+            self.output.event(event)
 
     def _settle(self, outcome: Outcome, manifest: Manifest | None) -> None:
         if isinstance(outcome, Failure) and self.output.is_cut_off(outcome.error):

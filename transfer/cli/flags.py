@@ -135,6 +135,11 @@ class OutputFlags:
         ),
     ] = False
 
+    def words(self) -> tuple[str, ...]:
+        """The same as options, for another command line."""
+        wanted = {"--json": self.as_json, "--quiet": self.quiet, "--verbose": self.verbose}
+        return tuple(word for word, is_wanted in wanted.items() if is_wanted)
+
     def output(self) -> Output:
         """The writer that follows them.
 
@@ -169,7 +174,7 @@ def with_flags(command: Callable[..., int]) -> Callable[..., int]:
         for name, group in groups.items():
             fields = {field.name: values.pop(field.name) for field in dataclasses.fields(group)}
             given = group(**fields)
-            values[name] = _filled_up(given, before[group]) if group in before else given
+            values[name] = filled_up(given, before[group]) if group in before else given
         return command(**values, **({"context": context} if wants_context else {}))
 
     spread.__name__ = command.__name__
@@ -185,8 +190,8 @@ def remember(context: typer.Context, *groups: object) -> None:
     context.meta[_GIVEN_BEFORE] = {type(group): group for group in groups}
 
 
-def _filled_up(given: Group, before: Group) -> Group:
-    """What was given after the command, and for the rest what stood before it."""
+def filled_up(given: Group, before: Group) -> Group:
+    """What was given, and for the rest what another group of the same kind says."""
     untouched = type(given)()
     names = [field.name for field in dataclasses.fields(given)]  # type: ignore[arg-type]  # groups are dataclasses
     changes = {name: getattr(before, name) for name in names if getattr(given, name) == getattr(untouched, name)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from transfer.cli.copy_flags import StateDir
 from transfer.cli.exit_codes import ExitCode
 from transfer.cli.flags import OutputFlags
-from transfer.cli.messages import ListedJob
+from transfer.cli.messages import ListedJob, NoJobs
 from transfer.cli.run import run
 from transfer.engine.state import state_folder
 from transfer.model.events import Warned
@@ -19,7 +19,7 @@ Examples:
 
 A job is a cp that was interrupted, killed, or had failures. Running the same
 command again goes on with it; so does transfer resume. For each large file or
-object that was begun, a line below the job says how far it is.
+object that was begun, a line below the job says how much of it is finished.
 """
 
 
@@ -31,8 +31,11 @@ def jobs(output: OutputFlags, state_dir: StateDir = None) -> int:
     async def work() -> ExitCode:
         from transfer.engine.jobs import list_jobs
 
-        for job in await list_jobs(folder, lambda message: writer.event(Warned(message))):
+        found = await list_jobs(folder, lambda message: writer.event(Warned(message)))
+        for job in found:
             writer.show(ListedJob(job))
+        if not found:
+            writer.show(NoJobs())
         return ExitCode.DONE
 
     return run(writer, work)

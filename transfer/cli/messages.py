@@ -56,6 +56,30 @@ class ListedJob:
 
 
 @dataclass(frozen=True, slots=True)
+class NoJobs:
+    """There is nothing unfinished. For people: a machine sees an empty list."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRepeated:
+    """The command of a job is about to be carried out again."""
+
+    job: UnfinishedJob
+
+
+@dataclass(frozen=True, slots=True)
+class KeptJob:
+    """What a run leaves for a later one, told as its last word.
+
+    Attributes:
+        state_folder: Where it is remembered, when `transfer resume` would not look there by itself.
+    """
+
+    job_id: int
+    state_folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobForgotten:
     """A job that was given up, or would be."""
 
@@ -102,7 +126,9 @@ class Unproven:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The user or the system stopped the run."""
+    """The user or the system stopped the run; `kept` is what it leaves."""
+
+    kept: KeptJob | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +157,9 @@ Message = (
     | Listed
     | ListedUpload
     | ListedJob
+    | NoJobs
+    | JobRepeated
+    | KeptJob
     | JobForgotten
     | Described
     | BucketChanged

@@ -22,10 +22,12 @@ from transfer.cli.messages import (
     Described,
     Interrupted,
     JobForgotten,
+    KeptJob,
     Listed,
     ListedJob,
     ListedUpload,
     Message,
+    NoJobs,
     Proof,
     Step,
 )
@@ -61,6 +63,7 @@ class Output:
         self._verbose = verbose
         self._bar: _Bar | None = None
         self._stdout_is_data = False
+        self._kept: KeptJob | None = None
 
     @property
     def wants_bar(self) -> bool:
@@ -86,6 +89,22 @@ class Output:
         """Take the bar away while a line is written; None forgets it."""
         self._bar = bar
 
+    @property
+    def kept(self) -> KeptJob | None:
+        """What the run leaves for a later one."""
+        return self._kept
+
+    def keep(self, kept: KeptJob) -> None:
+        """Take note of what the run leaves; people are told by `show_kept`, when all else is said."""
+        self._kept = kept
+        if self._as_json:
+            self.show(kept)
+
+    def show_kept(self) -> None:
+        """Tell people how to go on, if something is left; raises as `show`."""
+        if self._kept is not None and not self._as_json:
+            self.show(self._kept)
+
     def event(self, event: Event) -> None:
         """The sink for the engine's events."""
         self.show(event)
@@ -100,6 +119,8 @@ class Output:
         # What a listing answers is no chatter.
         answers = Interrupted | Listed | ListedUpload | ListedJob | Described
         if self._quiet and not (text.is_error(message) or isinstance(message, answers)):
+            return
+        if self._as_json and isinstance(message, NoJobs):
             return
         if not self._verbose and isinstance(message, ConcurrencyChanged):
             return

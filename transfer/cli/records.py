@@ -14,6 +14,8 @@ from transfer.cli.messages import (
     Described,
     Interrupted,
     JobForgotten,
+    JobRepeated,
+    KeptJob,
     Listed,
     ListedJob,
     ListedUpload,
@@ -23,7 +25,7 @@ from transfer.cli.messages import (
     Summary,
     Unproven,
 )
-from transfer.cli.text import BROKEN_REMEDY, INTERRUPTED_REMEDY
+from transfer.cli.text import BROKEN_REMEDY, interrupted_remedy
 from transfer.model.checksums import Checksum
 from transfer.model.errors import StoreError, TransferError
 from transfer.model.events import ConcurrencyChanged, JobKept, JobResumed, RequestRetried, Warned
@@ -67,11 +69,13 @@ def record_of(message: Message) -> dict[str, Any]:
             return _outcome_record(message)
         case TransferError():
             return _error_record(message, None)
-        case Listed() | ListedUpload() | ListedJob() | JobForgotten() | Described() | BucketChanged():
+        case Listed() | ListedUpload() | Described() | BucketChanged():
             return _answer_record(message)
+        case ListedJob() | JobRepeated() | JobForgotten():
+            return _job_message_record(message)
         case Summary():
             return _summary_record(message)
-        case RequestRetried() | ConcurrencyChanged() | JobKept() | JobResumed():
+        case RequestRetried() | ConcurrencyChanged() | JobKept() | KeptJob() | JobResumed():
             return _event_record(message)
         case _:
             return _notice_record(message)
@@ -94,17 +98,10 @@ def _outcome_record(message: Outcome | Proof) -> dict[str, Any]:
             return _abort_record(message)
 
 
-def _answer_record(
-    message: Listed | ListedUpload | ListedJob | JobForgotten | Described | BucketChanged,
-) -> dict[str, Any]:
+def _answer_record(message: Listed | ListedUpload | Described | BucketChanged) -> dict[str, Any]:
     match message:
         case Listed() | ListedUpload():
             return _listed_record(message)
-        case ListedJob():
-            return job_record(message.job)
-        case JobForgotten():
-            kind = "job_would_be_forgotten" if message.is_dry_run else "job_forgotten"
-            return {**job_record(message.job), "type": kind}
         case Described():
             return _described_record(message)
         case BucketChanged():
@@ -112,13 +109,22 @@ def _answer_record(
             return {"type": kind, "bucket": message.url}
 
 
-def _event_record(message: RequestRetried | ConcurrencyChanged | JobKept | JobResumed) -> dict[str, Any]:
+def _job_message_record(message: ListedJob | JobRepeated | JobForgotten) -> dict[str, Any]:
+    record = job_record(message.job)
+    if isinstance(message, JobRepeated):
+        record["type"] = "job_repeated"
+    elif isinstance(message, JobForgotten):
+        record["type"] = "job_would_be_forgotten" if message.is_dry_run else "job_forgotten"
+    return record
+
+
+def _event_record(message: RequestRetried | ConcurrencyChanged | JobKept | KeptJob | JobResumed) -> dict[str, Any]:
     match message:
         case RequestRetried():
             return {"type": "retry", **dataclasses.asdict(message)}
         case ConcurrencyChanged():
             return {"type": "concurrency", "limit": message.limit}
-        case JobKept():
+        case JobKept() | KeptJob():
             return {"type": "job_kept", "job": message.job_id}
         case JobResumed():
             return {"type": "job_resumed", "job": message.job_id, "finished_items": message.finished_items}
@@ -133,7 +139,7 @@ def _notice_record(message: Message) -> dict[str, Any]:
         case Warned():
             return {"type": "warning", "message": message.message, "subject": None}
         case Interrupted():
-            return _error("interrupted", "interrupted", None, INTERRUPTED_REMEDY)
+            return _error("interrupted", "interrupted", None, interrupted_remedy(message))
         case Broken():
             return _error("internal", f"{message.type_name}: {message.text}", None, BROKEN_REMEDY)
         case _:

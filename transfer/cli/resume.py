@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -12,10 +9,12 @@ import typer
 from transfer.cli.copy_flags import StateDir
 from transfer.cli.exit_codes import ExitCode
 from transfer.cli.flags import OutputFlags
+from transfer.cli.messages import JobRepeated, NoJobs
 from transfer.cli.output import Output
 from transfer.cli.run import run
-from transfer.engine.state import STATE_FOLDER_VARIABLE, state_folder
-from transfer.model.errors import LocalFileError, TransferError, UsageError
+from transfer.cli.surroundings import folder_of, variables_of
+from transfer.engine.state import state_folder
+from transfer.model.errors import TransferError, UsageError
 from transfer.model.events import Warned
 from transfer.model.unfinished import UnfinishedJob
 
@@ -28,6 +27,8 @@ Without a number, all unfinished jobs are gone on with, one after the other.
 Each command runs as it was given, in the folder it was given in, and with the
 endpoint, profile and region that the environment named then. Credentials are
 never remembered: they are looked for anew.
+--json, -q and -v hold for each command as if they stood in it.
+The exit code is that of the command that ended worst.
 """
 
 _WORST_FIRST = (ExitCode.INTERRUPTED, ExitCode.FAILED, ExitCode.USAGE, ExitCode.WARNINGS, ExitCode.DONE)
@@ -52,7 +53,15 @@ def resume(
     code = run(writer, look)
     if code is not ExitCode.DONE:
         return code
-    return _worst([_repeat(writer, folder, one) for one in _chosen(found, job)])
+    chosen = _chosen(found, job)
+    if not chosen:
+        writer.show(NoJobs())
+    worst = ExitCode.DONE
+    for one in chosen:
+        worst = min(worst, _repeat(writer, output, folder, one), key=_WORST_FIRST.index)
+        if worst is ExitCode.INTERRUPTED:
+            break
+    return worst
 
 
 def _chosen(found: list[UnfinishedJob], number: int | None) -> list[UnfinishedJob]:
@@ -60,48 +69,25 @@ def _chosen(found: list[UnfinishedJob], number: int | None) -> list[UnfinishedJo
         return [job for job in found if job.holder is None]
     chosen = [job for job in found if job.id == number]
     if not chosen:
-        raise UsageError("there is no such unfinished job", subject=str(number), remedy="see: transfer jobs")
+        raise UsageError("there is no such unfinished job", subject=f"job {number}", remedy="see: transfer jobs")
     return chosen
 
 
-def _repeat(writer: Output, folder: str, job: UnfinishedJob) -> ExitCode:
+def _repeat(writer: Output, output: OutputFlags, folder: str, job: UnfinishedJob) -> ExitCode:
     from transfer.cli.app import run_command_line
 
     try:
         command = _command_of(job)
-        with _where_it_was_given(job, folder):
-            return ExitCode(run_command_line(command))
+        with variables_of(job.description), folder_of(job.description, folder):
+            writer.show(JobRepeated(job))
+            return ExitCode(run_command_line([*output.words(), *command], repeats=command))
     except TransferError as error:
+        error.subject = f"job {job.id}: {error.subject}" if error.subject else f"job {job.id}"
         writer.show(error)
         return ExitCode.FAILED
 
 
 def _command_of(job: UnfinishedJob) -> tuple[str, ...]:
     if not job.description.command:
-        raise UsageError(
-            "it was begun by a Python program", subject=f"job {job.id}", remedy="run that program again, or clean it up"
-        )
+        raise UsageError("it was begun by a Python program", remedy="run that program again, or: transfer clean")
     return job.description.command
-
-
-@contextmanager
-def _where_it_was_given(job: UnfinishedJob, folder: str) -> Iterator[None]:
-    """The folder and the variables of the command, for as long as it runs."""
-    back, kept = os.getcwd(), dict(os.environ)  # noqa: PTH109 - as text
-    remembered = dict(job.description.environment)
-    try:
-        os.chdir(job.description.folder)
-    except OSError as error:
-        raise LocalFileError.from_os_error(error, job.description.folder) from error
-    try:
-        os.environ.update(remembered)
-        os.environ[STATE_FOLDER_VARIABLE] = os.path.join(back, folder)  # noqa: PTH118 - as text
-        yield
-    finally:
-        os.chdir(back)
-        os.environ.clear()
-        os.environ.update(kept)
-
-
-def _worst(codes: list[ExitCode]) -> ExitCode:
-    return min(codes, key=_WORST_FIRST.index, default=ExitCode.DONE)

@@ -83,6 +83,7 @@ def run(output: Output, work: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
     try:
         with _runner() as runner:
             code = runner.run(watched())
+        output.show_kept()
         if code is not ExitCode.FAILED:
             output.flush()
     except SystemExit:
@@ -142,17 +143,19 @@ def _flush_after_failure(output: Output) -> None:
 
 def _told(output: Output, leaves: list[BaseException], *, interrupted: bool) -> ExitCode:
     if interrupted or any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
-        output.show(Interrupted())
+        output.show(Interrupted(output.kept))
         return ExitCode.INTERRUPTED
     # A cancellation beside a real error is only its echo.
     real = [leaf for leaf in leaves if not isinstance(leaf, asyncio.CancelledError)] or leaves
     unforeseen = [leaf for leaf in real if not isinstance(leaf, TransferError)]
     if unforeseen:
         output.show(_broken(unforeseen[0]))
+        output.show_kept()
         return ExitCode.FAILED
     errors = {str(leaf): leaf for leaf in real if isinstance(leaf, TransferError)}
     for told in errors.values():
         output.show(told)
+    output.show_kept()
     return max(map(code_of_error, errors.values()), key=lambda code: code is ExitCode.FAILED)
 
 

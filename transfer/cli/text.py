@@ -12,10 +12,13 @@ from transfer.cli.messages import (
     Described,
     Interrupted,
     JobForgotten,
+    JobRepeated,
+    KeptJob,
     Listed,
     ListedJob,
     ListedUpload,
     Message,
+    NoJobs,
     Summary,
     Unproven,
 )
@@ -29,7 +32,6 @@ from transfer.model.receipts import Failure, Receipt, Removal, Skip, UploadAbort
 from transfer.model.unfinished import UnfinishedJob
 from transfer.plan.sizes import format_rate, format_seconds, format_size
 
-INTERRUPTED_REMEDY = "nothing half-written is left under a final name: run the command again"
 BROKEN_REMEDY = "please report it, --verbose shows the trace"
 
 
@@ -42,7 +44,7 @@ def error_line(message: TransferError | Failure | Broken) -> str:
     return _line(str(message.error if isinstance(message, Failure) else message))
 
 
-def notice_line(message: Skip | Unproven | Interrupted | Summary | Event) -> str:
+def notice_line(message: Skip | Unproven | Interrupted | NoJobs | JobRepeated | KeptJob | Summary | Event) -> str:
     """What is told on standard error besides errors."""
     match message:
         case Skip():
@@ -50,11 +52,24 @@ def notice_line(message: Skip | Unproven | Interrupted | Summary | Event) -> str
         case Unproven():
             return _line(f"{message.source}: moved, but nothing could verify it")
         case Interrupted():
-            return _line(f"interrupted; {INTERRUPTED_REMEDY}")
+            return _line(f"interrupted; {interrupted_remedy(message)}")
+        case NoJobs():
+            return _line("nothing is unfinished")
+        case JobRepeated():
+            return _line(f"job {message.job.id}: {_as_typed(message.job)}")
+        case KeptJob():
+            return _line(f"unfinished; {_way_on(message)}")
         case Summary():
             return summary_line(message)
         case _:
             return event_line(message)
+
+
+def interrupted_remedy(message: Interrupted) -> str:
+    """What to do after an interruption."""
+    if message.kept is not None:
+        return _way_on(message.kept)
+    return "nothing half-written is left under a final name: run the command again"
 
 
 def event_line(event: Event) -> str:
@@ -65,7 +80,7 @@ def event_line(event: Event) -> str:
     if isinstance(event, ConcurrencyChanged):
         return _line(f"{event.limit} requests in flight from now on")
     if isinstance(event, JobKept):
-        return _line(f"unfinished: run the same command again to go on, or: transfer resume {event.job_id}")
+        return notice_line(KeptJob(event.job_id))
     if isinstance(event, JobResumed):
         done = _counted(event.finished_items, "item", "items")
         return _line(f"going on with job {event.job_id}: {done} finished earlier")
@@ -115,16 +130,18 @@ def listed_upload_line(listed: ListedUpload) -> str:
 
 
 def listed_job_lines(listed: ListedJob) -> str:
-    """A job: its number, when it was begun, what is done, its command; and a line for each large item in the making."""
+    """A job: its number, whether it runs, what is done, its command; and a line for each large item in the making."""
     job = listed.job
-    done = f"{_counted(job.finished_items, 'item', 'items')}, {format_size(job.finished_bytes)} done"
-    state = f"running as process {job.holder.process_id}" if job.holder else "stopped"
-    head = f"{job.id:>4} {_local_time(job.began_seconds)} {state}, {done}: {job_name(job)}"
-    lines = [head]
+    if job.holder:
+        state = f"running as process {job.holder.process_id} since {_local_time(job.holder.since_seconds)}"
+    else:
+        state = f"stopped, last active {_local_time(job.touched_seconds)}"
+    lines = [f"{job.id:>4}  {state}, {_done(job)}", f"      {_as_typed(job)}"]
     for item in job.items:
-        size = item.identity.size
-        share = f"{100 * item.finished_bytes // size if size else 100:>3} %"
-        lines.append(f"     {share} of {format_size(size)} {item.identity.source} -> {item.identity.destination}")
+        size, done = item.identity.size, item.finished_bytes
+        share = 100 * done // size if size else 100
+        way = f"{item.identity.source} -> {item.identity.destination}"
+        lines.append(f"      {share:>3}% of {format_size(size)}: {way}")
     return "".join(printable(line) + "\n" for line in lines)
 
 
@@ -139,6 +156,24 @@ def job_name(job: UnfinishedJob) -> str:
     if job.description.command:
         return f"transfer {shlex.join(job.description.command)}"
     return f"{' '.join(job.description.sources)} -> {job.description.destination}"
+
+
+def _as_typed(job: UnfinishedJob) -> str:
+    """The command of a job with the folder that its relative paths start from, for a shell."""
+    if not job.description.command:
+        return f"a Python program: {job_name(job)}"
+    return f"cd {shlex.quote(job.description.folder)} && {job_name(job)}"
+
+
+def _done(job: UnfinishedJob) -> str:
+    size = job.finished_bytes + sum(item.finished_bytes for item in job.items)
+    items = f"{_counted(job.finished_items, 'item', 'items')} and " if job.finished_items else ""
+    return f"{items}{format_size(size)} finished" if size or items else "nothing finished yet"
+
+
+def _way_on(kept: KeptJob) -> str:
+    where = f" --state-dir {shlex.quote(kept.state_folder)}" if kept.state_folder else ""
+    return f"run the same command again to go on, or: transfer resume {kept.job_id}{where}"
 
 
 def described_lines(described: Described) -> str:

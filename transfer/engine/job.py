@@ -18,6 +18,9 @@ from transfer.plan.retry import Verdict, verdict_of
 if TYPE_CHECKING:
     from transfer.journal.journal import Journal
 
+Note = Callable[[str, str, int], None]
+"""Records that an item is finished: its name, its fingerprint, its size in bytes."""
+
 
 class Claim:
     """The right to move one large item, and the record of how far it is.
@@ -27,8 +30,11 @@ class Claim:
         has_upload: Whether there is an upload at the store whose parts are remembered.
     """
 
-    def __init__(self, journal: Journal | None, item: UnfinishedItem, on_finish: Callable[[], None]) -> None:
+    def __init__(
+        self, journal: Journal | None, item: UnfinishedItem, note: Note | None, on_finish: Callable[[], None]
+    ) -> None:
         self.item: Final = item
+        self._note: Final = note
         self._on_finish: Final = on_finish
         self.has_upload = item.upload_id is not None
         self._journal = journal
@@ -37,7 +43,7 @@ class Claim:
     def forgetful(cls, identity: ItemIdentity) -> Claim:
         """The claim of an item that no later run can continue."""
         item = UnfinishedItem(0, identity, None, None, time.time(), (), is_new=True)
-        return cls(None, item, lambda: None)
+        return cls(None, item, None, lambda: None)
 
     @property
     def remembers(self) -> bool:
@@ -66,8 +72,22 @@ class Claim:
         if self._journal is not None:
             await self._journal.note_part(self.item.id, part)
 
+    async def done(self, name: str, fingerprint: str, size: int) -> None:
+        """The item is moved. Nothing happens after this, `finish` or `release`.
+
+        At no moment the journal knows neither the parts nor that they are all there: in a tree the item is noted as
+        finished before its parts are forgotten; alone, they are forgotten with the job.
+        """
+        if self._note is not None:
+            if self._journal is not None:
+                self._note(name, fingerprint, size)
+            await self.finish()
+        elif self._journal is not None:
+            await self.release()
+            self._on_finish()
+
     async def finish(self) -> None:
-        """The item is done, or given up for good: forget it. Nothing happens after `finish` or `release`."""
+        """The item is given up for good: forget it. Nothing happens after this, `done` or `release`."""
         journal, self._journal = self._journal, None
         if journal is not None:
             with anyio.CancelScope(shield=True):
@@ -75,7 +95,7 @@ class Claim:
             self._on_finish()
 
     async def release(self) -> None:
-        """Keep the record for a later run. Nothing happens after `finish` or `release`."""
+        """Keep the record for a later run. Nothing happens after this, `done` or `finish`."""
         journal, self._journal = self._journal, None
         if journal is not None:
             with anyio.CancelScope(shield=True):
@@ -131,15 +151,15 @@ class Job:
         """
         if self._journal is None:
             return Claim.forgetful(identity)
-        await self.begin()
         # Counted before it is there: a run that is cancelled meanwhile must not forget what earlier ones have left.
         self._unfinished += 1
         try:
+            await self.begin()
             item = await self._journal.claim(self.id, identity)
         except HeldError:
             self._note_end()
             raise
-        return Claim(self._journal, item, self._note_end)
+        return Claim(self._journal, item, self.note_finished if self._is_tree else None, self._note_end)
 
     async def finished(self, names: Sequence[str]) -> Mapping[str, str]:
         """The fingerprints of those items that earlier runs have finished."""
@@ -148,8 +168,8 @@ class Job:
         return await self._journal.find_finished(self.id, names)
 
     def note_finished(self, name: str, fingerprint: str, size: int) -> None:
-        """Record an item, in case the run does not come to its end. Never waits."""
-        if self._journal is not None and self._has_begun:
+        """Record an item of a tree, in case the run does not come to its end. Never waits."""
+        if self._journal is not None and self._has_begun and self._is_tree:
             self._has_notes = True
             self._journal.note_finished(self.id, name, fingerprint, size)
 

@@ -14,7 +14,7 @@ from transfer.engine.job import Job
 from transfer.engine.planning import CopyRequest
 from transfer.model.events import JobResumed
 from transfer.model.unfinished import JobDescription, UnfinishedItem, UnfinishedJob
-from transfer.stores.local.durable import remove_temporary
+from transfer.stores.local.temporary import remove_temporary
 
 if TYPE_CHECKING:
     from transfer.journal.journal import Journal

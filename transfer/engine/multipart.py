@@ -77,7 +77,7 @@ async def multipart_upload(
     Args:
         context: The run.
         target: The object to be.
-        claim: Remembers how far it is; finished or released when this returns or raises.
+        claim: Remembers how far it is; it is the caller's to say that the item is done.
         resumed: What to go on with; None begins.
         send_parts: Sends what is missing.
         tally: Counts repeated requests.
@@ -96,7 +96,7 @@ async def multipart_upload(
     except BaseException:
         await _interrupt(context, upload, claim)
         raise
-    await claim.finish()
+    claim.has_upload = False
     return await prove(context, target.location, whole, written, parts, tally)
 
 

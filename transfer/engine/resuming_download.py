@@ -23,8 +23,9 @@ from transfer.model.errors import LocalFileError, SourceChangedError
 from transfer.model.events import Warned
 from transfer.model.ranges import ByteRange
 from transfer.model.unfinished import FinishedPart, ItemIdentity, UnfinishedItem
-from transfer.stores.local.durable import DurableFile, remove_temporary
+from transfer.stores.local.durable import DurableFile
 from transfer.stores.local.source import SourceFile
+from transfer.stores.local.temporary import remove_temporary
 
 _CHECKERS: Final = 4
 """Ranges read back at a time: enough to keep a disk busy while two cores digest."""

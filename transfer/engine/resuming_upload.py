@@ -119,7 +119,6 @@ async def _without_upload(
         ]
         proof = await settle_completed(context, upload, target.algorithm, parts, tally)
         if proof is not None:
-            await claim.finish()
             return proof
     await claim.restart(identity)
     return None

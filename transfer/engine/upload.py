@@ -78,7 +78,6 @@ async def upload_file(context: Context, job: Job, item: UploadItem) -> Receipt:
         context.progress.bytes_planned += source.size - (item.size or 0)
         upload = _FileUpload(context, job, item, opened, tally)
         proof = await upload.run()
-        job.note_finished(str(item.destination), finished_file(source.size, source.mtime_ns), source.size)
         return Receipt(
             source=item.path,
             destination=str(item.destination),
@@ -137,15 +136,19 @@ class _FileUpload:
             )
             if isinstance(resumed, Proof):
                 self._count_resumed(self._source.size)
-                return resumed
-            if resumed is not None:
-                self._count_resumed(sum(part.length for part in resumed.parts))
-            return await multipart_upload(self._context, target, claim, resumed, self._send_parts, self._tally)
+                proof = resumed
+            else:
+                if resumed is not None:
+                    self._count_resumed(sum(part.length for part in resumed.parts))
+                proof = await multipart_upload(self._context, target, claim, resumed, self._send_parts, self._tally)
         except TransferError as error:
             if not can_continue(error) and not claim.has_upload:
                 # Nothing is at the store yet, so there is nothing to go on with.
                 await claim.finish()
             raise
+        else:
+            await claim.done(*self._finished())
+            return proof
         finally:
             await claim.release()
 
@@ -163,6 +166,11 @@ class _FileUpload:
             upload_fingerprint(self._source, self._part_size_bytes, algorithm, self._headers),
             self._source.size,
         )
+
+    def _finished(self) -> tuple[str, str, int]:
+        """What is noted of the file when it is sent: its name in the job, its fingerprint and its size."""
+        source = self._source
+        return str(self._location), finished_file(source.size, source.mtime_ns), source.size
 
     def _ranges(self) -> Iterator[ByteRange]:
         return split_ranges(self._source.size, self._part_size_bytes)
@@ -189,7 +197,9 @@ class _FileUpload:
         self.mover = written.mover
         self._source.check_unchanged()
         ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
-        return await prove(self._context, self._location, ours, written, (), self._tally)
+        proof = await prove(self._context, self._location, ours, written, (), self._tally)
+        self._job.note_finished(*self._finished())
+        return proof
 
     async def _send_parts(self, upload: MultipartUpload, earlier: Sequence[SentPart]) -> Sequence[SentPart]:
         parts = list(earlier)

@@ -9,10 +9,7 @@ is decided elsewhere, before `commit`. Every call blocks: for worker threads.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import re
-import secrets
 import stat
 import threading
 from functools import cache
@@ -21,19 +18,8 @@ from pathlib import Path
 from transfer.model.errors import LocalFileError
 from transfer.stores.local.folders import Folder, clash_error, open_below, split_relative
 from transfer.stores.local.storage import reserve, sync_file
+from transfer.stores.local.temporary import create_temporary, is_temporary_of, open_temporary
 from transfer.stores.local.walk import kind_of
-
-TEMPORARY_SUFFIX = ".transfer"
-"""How unfinished files end; what a killed run leaves behind can be found and removed by it."""
-
-_KEPT_NAME_BYTES = 100
-"""Of the final name in the temporary one: enough to recognise it, short enough for every file system."""
-
-_TOKEN_BYTES = 6
-_is_token = re.compile(rf"[0-9a-f]{{{2 * _TOKEN_BYTES}}}").fullmatch
-
-_NOT_OURS = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EACCES})
-"""What opening a temporary file says when it is gone, or when something else has taken its name."""
 
 _SYSTEM_LINKS = ("/proc/", "/dev/")
 """Where links such as /dev/stdout lead; behind one may well be a regular file, when output is redirected."""
@@ -59,7 +45,7 @@ class DurableFile:
         self.path = folder.path_of(name)
 
     @classmethod
-    def create(cls, root: str, relative: str, size: int | None) -> DurableFile:
+    def create(cls, root: str, relative: str, size: int | None, temporary: str | None = None) -> DurableFile:
         """Make the folders on the way, a temporary file beside the final name, and room for the bytes.
 
         Args:
@@ -68,6 +54,8 @@ class DurableFile:
             relative: The file's path below the root, with `/` between components. Links on the way are
                 refused.
             size: In bytes; None when it is not known before the end.
+            temporary: What to call the temporary file (`new_temporary_name`); None lets it be chosen, and takes over
+                what a killed run may have left of the same file.
 
         Raises:
             LocalFileError: The final name is a folder or no regular file, a folder on the way is a file,
@@ -80,7 +68,10 @@ class DurableFile:
         folder = open_below(root, folders)
         try:
             _require_replaceable(folder, name)
-            temporary, fd = _create_temporary(folder, name)
+            if temporary is None:
+                temporary, fd = create_temporary(folder, name)
+            else:
+                fd = folder.create_file(temporary)
         except OSError as error:
             folder.close()
             raise LocalFileError.from_os_error(error, folder.path_of(name)) from error
@@ -115,7 +106,7 @@ class DurableFile:
         folder = open_below(root, folders)
         try:
             _require_replaceable(folder, name)
-            fd = _open_temporary(folder, temporary, size)
+            fd = open_temporary(folder, temporary, size)
         except OSError as error:
             folder.close()
             raise LocalFileError.from_os_error(error, folder.path_of(name)) from error
@@ -235,60 +226,6 @@ def _not_replaced(path: str, kind: str) -> LocalFileError:
         subject=path,
         remedy="write - as the destination for standard output",
     )
-
-
-def remove_temporary(path: str, temporary: str) -> None:
-    """Remove what an unfinished download left; harmless when it is gone.
-
-    Args:
-        path: The final path it was meant for.
-        temporary: The name of the temporary file; any other name is left alone.
-
-    Raises:
-        LocalFileError: The system refuses.
-    """
-    target = Path(path)
-    if not is_temporary_of(target.name, temporary):
-        return
-    try:
-        target.with_name(temporary).unlink(missing_ok=True)
-    except NotADirectoryError:
-        return
-    except OSError as error:
-        raise LocalFileError.from_os_error(error, str(target.with_name(temporary))) from error
-
-
-def is_temporary_of(name: str, temporary: str) -> bool:
-    """Whether `temporary` is a name that unfinished files of this final name have."""
-    start = f".{_kept(name)}."
-    token = temporary.removeprefix(start).removesuffix(TEMPORARY_SUFFIX)
-    return temporary == f"{start}{token}{TEMPORARY_SUFFIX}" and _is_token(token) is not None
-
-
-def _open_temporary(folder: Folder, temporary: str, size: int) -> int | None:
-    """Open what is left of an earlier run; None when it is not there or something else is."""
-    try:
-        fd = folder.open_file(temporary)
-    except OSError as error:
-        if error.errno in _NOT_OURS:
-            return None
-        raise
-    status = os.fstat(fd)
-    if stat.S_ISREG(status.st_mode) and status.st_size == size:
-        return fd
-    os.close(fd)
-    return None
-
-
-def _kept(name: str) -> str:
-    return name.encode("utf-8", "ignore")[:_KEPT_NAME_BYTES].decode("utf-8", "ignore")
-
-
-def _create_temporary(folder: Folder, name: str) -> tuple[str, int]:
-    while True:
-        temporary = f".{_kept(name)}.{secrets.token_hex(_TOKEN_BYTES)}{TEMPORARY_SUFFIX}"
-        with contextlib.suppress(FileExistsError):
-            return temporary, folder.create_file(temporary)
 
 
 @cache

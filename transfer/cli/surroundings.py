@@ -1,0 +1,101 @@
+"""What the command of an unfinished job was given with: its folder, its variables, its options of the connection.
+
+Variables and the folder are those of the process while a block runs, and are put back at its end. No credential is
+among them: who they are is looked for anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transfer.cli.flags import ConnectionFlags
+from transfer.engine.state import STATE_FOLDER_VARIABLE
+from transfer.model.errors import LocalFileError
+from transfer.model.options import AddressingStyle
+from transfer.model.unfinished import JobDescription
+
+_ENDPOINT = frozenset({"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"})
+_ALTERNATIVES = (
+    _ENDPOINT,
+    frozenset({"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}),
+    frozenset({"AWS_REGION", "AWS_DEFAULT_REGION"}),
+)
+"""Variables that name the same thing: one that was not set then must not win over the one that was."""
+
+
+@contextmanager
+def variables_of(description: JobDescription) -> Iterator[None]:
+    """Have the variables that the command had.
+
+    An endpoint that the environment names only now is taken away: the command went elsewhere.
+    """
+    kept = dict(os.environ)
+    remembered = dict(description.environment)
+    for names in _ALTERNATIVES:
+        if names is _ENDPOINT or names & remembered.keys():
+            for name in names:
+                os.environ.pop(name, None)
+    os.environ.update(remembered)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+@contextmanager
+def folder_of(description: JobDescription, state_folder: str) -> Iterator[None]:
+    """Be in the folder that the command was given in, with the same state folder as before.
+
+    Raises:
+        LocalFileError: The folder cannot be entered.
+    """
+    before = _folder_now()
+    named = os.environ.get(STATE_FOLDER_VARIABLE)
+    try:
+        os.chdir(description.folder)
+    except OSError as error:
+        raise LocalFileError.from_os_error(error, description.folder) from error
+    os.environ[STATE_FOLDER_VARIABLE] = os.path.join(before, state_folder)  # noqa: PTH118 - as text
+    try:
+        yield
+    finally:
+        if named is None:
+            os.environ.pop(STATE_FOLDER_VARIABLE, None)
+        else:
+            os.environ[STATE_FOLDER_VARIABLE] = named
+        if before:
+            os.chdir(before)
+
+
+def connection_of(description: JobDescription) -> ConnectionFlags:
+    """The options of a command that say how to reach the store, in either way of writing them; the last one wins."""
+    options = {f"--{field.name.replace('_', '-')}": field for field in dataclasses.fields(ConnectionFlags)}
+    found: dict[str, Any] = {}
+    words = iter(description.command)
+    for word in words:
+        if word == "--":
+            break
+        name, equals, value = word.partition("=")
+        field = options.get(name)
+        if field is None:
+            continue
+        found[field.name] = True if isinstance(field.default, bool) else value if equals else next(words, None)
+    if "addressing_style" in found:
+        found["addressing_style"] = AddressingStyle(found["addressing_style"])
+    if "ca_bundle" in found:
+        found["ca_bundle"] = Path(description.folder, found["ca_bundle"])
+    return ConnectionFlags(**found)
+
+
+def _folder_now() -> str:
+    """Where the process is; empty when that folder was removed."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - as text
+    except OSError:
+        return ""
