@@ -118,6 +118,7 @@ def _take(folder: Folder, temporary: str) -> int | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_still(folder, temporary, fd):
+            os.fchmod(fd, 0o600)
             os.ftruncate(fd, 0)
             return fd
     except OSError:
@@ -133,10 +134,13 @@ def _is_still(folder: Folder, temporary: str, fd: int) -> bool:
 
 
 def _is_ours(status: os.stat_result) -> bool:
-    """Whether nobody else can have laid the file there to read or change what we write into it."""
+    """Whether nobody else can have laid the file there to read or change what is written into it.
+
+    Its permissions tell nothing: a run that was killed just before the renaming has given it those of the final file.
+    """
     if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
         return False
-    return sys.platform == "win32" or (status.st_uid == os.geteuid() and not status.st_mode & 0o077)
+    return sys.platform == "win32" or status.st_uid == os.geteuid()
 
 
 def _open_existing(folder: Folder, temporary: str) -> int | None:
