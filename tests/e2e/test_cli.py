@@ -272,7 +272,7 @@ def test_unsafe_keys_are_refused_skipped_or_escaped(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_upload_leaves_nothing_in_the_store(
+def test_an_interrupted_upload_leaves_nothing_in_the_store_if_nothing_is_kept(
     seaweed_cli: Cli, seaweed_bucket: str, seaweed_oracle: Any, number: signal.Signals
 ) -> None:
     (seaweed_cli.folder / "large").write_bytes(os.urandom(40 * MIB))
@@ -281,7 +281,7 @@ def test_an_interrupted_upload_leaves_nothing_in_the_store(
         found: list[Any] = seaweed_oracle.list_multipart_uploads(Bucket=seaweed_bucket).get("Uploads", [])
         return found
 
-    arguments = ("cp", "large", f"s3://{seaweed_bucket}/large", "--limit-rate", "2M")
+    arguments = ("cp", "--no-resume", "large", f"s3://{seaweed_bucket}/large", "--limit-rate", "2M")
     with seaweed_cli.start(*arguments) as process:
         wait_for(lambda: bool(uploads()), process)
         process.send_signal(number)
@@ -294,12 +294,15 @@ def test_an_interrupted_upload_leaves_nothing_in_the_store(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_download_leaves_no_file(seaweed_cli: Cli, seaweed_bucket: str, number: signal.Signals) -> None:
+def test_an_interrupted_download_leaves_no_file_if_nothing_is_kept(
+    seaweed_cli: Cli, seaweed_bucket: str, number: signal.Signals
+) -> None:
     (seaweed_cli.folder / "large").write_bytes(os.urandom(20 * MIB))
     seaweed_cli.ok("cp", "large", f"s3://{seaweed_bucket}/large")
     out = seaweed_cli.folder / "out"
     out.mkdir()
-    with seaweed_cli.start("cp", f"s3://{seaweed_bucket}/large", "out/", "--limit-rate", "2M") as process:
+    arguments = ("cp", "--no-resume", f"s3://{seaweed_bucket}/large", "out/", "--limit-rate", "2M")
+    with seaweed_cli.start(*arguments) as process:
         wait_for(lambda: any(out.iterdir()), process)
         process.send_signal(number)
         _, said = process.communicate(timeout=20)

@@ -455,7 +455,7 @@ async def test_an_error_in_the_body_of_a_success_is_repeated(store: LyingStore, 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_an_error_in_the_body_of_every_success_is_a_failure(store: LyingStore, tmp_path: Path, size: int) -> None:
     store.lie = lying_times(-1, sends(size), error_in_success)
-    async with connected(store, TransferOptions(retries=2)) as transfer:
+    async with connected(store, TransferOptions(retries=2, resume=False)) as transfer:
         with pytest.raises(StoreError) as failure:
             await transfer.copy(make_file(tmp_path, size), URL)
     assert failure.value.code == "InternalError"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Self
 
@@ -19,6 +21,7 @@ from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, Obje
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
 from transfer.model.receipts import Mover, Outcome, Receipt
+from transfer.stores.s3.xml import PendingUpload, UploadedPart
 
 
 def receipt(name: str = "a", *, size: int = 2048, verified_by: VerifiedBy = VerifiedBy.FULL_OBJECT) -> Receipt:
@@ -32,11 +35,15 @@ class Script:
     events: Sequence[Event] = ()
     entries: Sequence[ListedObject | CommonPrefix] = ()
     infos: dict[str, ObjectInfo | BaseException] = field(default_factory=dict)
+    uploads: Sequence[PendingUpload] = ()
+    parts: dict[str, tuple[UploadedPart, ...] | BaseException] = field(default_factory=dict)
     content: bytes = b""
     wait_forever: bool = False
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     connection: ConnectionOptions | None = None
     options: TransferOptions | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    folder: str = ""
     cleanup_began: threading.Event = field(default_factory=threading.Event)
     cleanup_may_end: threading.Event | None = None
     cleaned_up: bool = False
@@ -53,6 +60,7 @@ class ScriptedTransfer:
         on_event: EventSink = ignore_event,
     ) -> None:
         self.script.connection, self.script.options = connection, options
+        self.script.environment, self.script.folder = dict(os.environ), str(Path.cwd())
         self.progress = Progress()
         self._on_event = on_event
 
@@ -91,6 +99,31 @@ class ScriptedTransfer:
         self.script.calls.append(("ls", url, recursive, raw))
         for entry in self.script.entries:
             yield entry
+
+    async def list_uploads(self, url: str) -> AsyncIterator[PendingUpload]:
+        self.script.calls.append(("mpu ls", url))
+        for upload in self.script.uploads:
+            yield upload
+
+    async def list_parts(self, url: str, upload_id: str) -> tuple[UploadedPart, ...]:
+        self.script.calls.append(("parts", url, upload_id))
+        found = self.script.parts[upload_id]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    async def abort_upload(self, url: str, upload_id: str) -> bool:
+        self.script.calls.append(("abort", url, upload_id))
+        await self._ended()
+        return True
+
+    async def abort_uploads(
+        self, urls: Sequence[str], *, older_than_seconds: float | None = None, dry_run: bool = False
+    ) -> AsyncIterator[Outcome]:
+        self.script.calls.append(("mpu abort", list(urls), older_than_seconds, dry_run))
+        for outcome in await self._settled():
+            yield outcome
+        await self._ended()
 
     async def list_buckets(self) -> tuple[BucketEntry, ...]:
         return (BucketEntry("photos", 1_700_000_000.0),)

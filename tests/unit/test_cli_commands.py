@@ -156,6 +156,7 @@ def test_json_writes_every_message_as_an_object(engine: Script, capsys: pytest.C
         "retries": 1,
         "mover": "sendfile",
         "mover_reason": None,
+        "resumed_bytes": 0,
     }
     assert failed["type"] == "error"
     assert failed["kind"] == "store"
@@ -213,7 +214,7 @@ def test_the_manifest_gets_a_line_per_receipt_and_is_appended_to(engine: Script,
     assert [json.loads(line)["source"] for line in lines] == ["a", "b"]
     assert set(json.loads(lines[0])) == {
         *("source", "destination", "size", "etag", "version_id", "checksum", "verified_by"),
-        *("seconds", "retries", "mover", "mover_reason"),
+        *("seconds", "retries", "mover", "mover_reason", "resumed_bytes"),
     }
 
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,29 @@ def test_the_bar_survives_bytes_that_are_taken_back(monkeypatch: pytest.MonkeyPa
     bar.close()
     assert " 78% |" in screen.getvalue()
     assert "  9% |" in screen.getvalue()
+
+
+def test_the_bar_goes_on_where_the_earlier_run_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    progress = Progress(0, 1000 << 20, items_planned=1, total_is_final=True)
+    bar = Bar(progress)
+    bar.draw()
+    progress.bytes_resumed = 750 << 20
+    bar.draw()
+    bar.draw()
+    assert " 75% |" in screen.getvalue()
+    assert "750.0 MiB of 1000.0 MiB, 0 B/s, 0 of 1 object" in screen.getvalue()
+    assert set(re.findall(r"[0-9.]+ \w+/s", screen.getvalue())) == {"0 B/s"}
+    progress.bytes_moved = 100 << 20
+    bar.draw()
+    bar.close()
+    assert " 85% |" in screen.getvalue()
+
+
+def test_the_time_left_is_that_of_what_is_still_to_move() -> None:
+    going_on = Progress(256, 1024, bytes_resumed=512, items_planned=1, total_is_final=True)
+    assert bar_format(going_on, 25.6) == " 75% |{bar}| 768 B of 1.0 KiB, 26 B/s, 10 s left, 0 of 1 object"
 
 
 def test_a_person_sees_bar_failures_and_summary_but_no_items(engine: Script, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.cli_fake import Script, scripted
 from transfer.__main__ import main
 
-COMMANDS = ("cp", "ls", "cat", "stat", "rm", "mb", "rb", "demo")
+COMMANDS = ("cp", "ls", "cat", "stat", "rm", "mb", "rb", "jobs", "resume", "clean", "demo")
 
 
 @pytest.fixture
@@ -54,6 +54,11 @@ def engine() -> Iterator[Script]:
         (["stat", "s3://"], ["s3://"]),
         (["rm", "./file"], ["./file"]),
         (["cat", "file"], ["file"]),
+        (["clean", "--older-than", "7"], ["--older-than", "'7'", "7d"]),
+        (["clean", "--ca-bundle", __file__, "--no-verify-tls"], ["--ca-bundle", "--no-verify-tls"]),
+        (["resume", "first"], ["'first'", "transfer resume --help"]),
+        (["resume", "1", "2"], ["2", "transfer resume --help"]),
+        (["jobs", "1"], ["1", "transfer jobs --help"]),
     ],
     ids=lambda value: " ".join(value)[:60],
 )
@@ -93,7 +98,8 @@ def test_the_help_of_each_command_has_examples_as_they_are_typed(
 def test_the_help_of_cp_groups_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     main(["cp", "--help"])
     headings = [line for line in capsys.readouterr().out.splitlines() if line.endswith(":") and line[0] != " "]
-    groups = ["What to move:", "Speed:", "Verification:", "Properties of new objects:", "Connection:", "Output:"]
+    groups = ["What to move:", "Speed:", "Going on after an interruption:", "Verification:"]
+    groups += ["Properties of new objects:", "Connection:", "Output:"]
     assert headings == ["Arguments:", *groups, "Options:", "Examples:"]
 
 

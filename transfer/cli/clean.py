@@ -72,9 +72,11 @@ class _Cleaning:
     is_dry_run: bool
 
     async def work(self) -> ExitCode:
-        from transfer.engine.jobs import list_jobs
+        from transfer.engine.jobs import forget_empty_jobs, list_jobs
 
         code = ExitCode.DONE
+        if not self.is_dry_run:
+            await forget_empty_jobs(self.folder, self._warn)
         found = await list_jobs(self.folder, self._warn)
         if not found:
             self.output.show(NoJobs())

@@ -13,6 +13,7 @@ from transfer.engine.planning import CopyRequest
 from transfer.model.locations import LocalLocation, Location, S3Location, StreamLocation, has_wildcard
 from transfer.model.options import TransferOptions
 from transfer.model.unfinished import JobDescription
+from transfer.system.paths import absolute_path, current_folder
 
 REMEMBERED_VARIABLES = (
     "AWS_CA_BUNDLE",
@@ -69,7 +70,7 @@ def describe(
         destination=_absolute(request.destination),
         choices=tuple((name, str(value)) for name, value in choices.items()),
         command=options.command,
-        folder=os.getcwd(),  # noqa: PTH109 - as text
+        folder=current_folder(),
         environment=tuple((name, environment[name]) for name in REMEMBERED_VARIABLES if environment.get(name)),
     )
 
@@ -78,7 +79,7 @@ def _absolute(place: Location) -> str:
     """The same place, wherever it is named from; a slash at the end says that it is a folder."""
     if not isinstance(place, LocalLocation):
         return str(place)
-    path = os.path.abspath(place.path)  # noqa: PTH100 - resolves no link
+    path = absolute_path(place.path)
     return path + "/" if place.path.endswith(("/", os.sep)) and path != "/" else path
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject
+from transfer.system.paths import absolute_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class DownloadItem:
     @property
     def path(self) -> str:
         """Where it goes, absolute; links on the way are names of their own."""
-        return os.path.abspath(f"{self.root or os.curdir}/{self.relative}")  # noqa: PTH100 - resolves no link
+        return absolute_path(f"{self.root or os.curdir}/{self.relative}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -12,6 +13,7 @@ from transfer.engine.context import Context
 from transfer.engine.describing import bucket_of, describe, is_resumable, is_tree
 from transfer.engine.job import Job
 from transfer.engine.planning import CopyRequest
+from transfer.model.errors import HeldError
 from transfer.model.events import JobResumed
 from transfer.model.unfinished import JobDescription, UnfinishedItem, UnfinishedJob
 from transfer.stores.local.temporary import remove_temporary
@@ -54,7 +56,21 @@ async def list_jobs(folder: str, warn: Said) -> tuple[UnfinishedJob, ...]:
 
     journal = Journal(folder, warn)
     try:
-        return tuple(job for job in await journal.jobs() if job.items or job.finished_items or job.holder)
+        return tuple(job for job in await journal.jobs() if job.holder or not _is_empty(job))
+    finally:
+        await journal.aclose()
+
+
+async def forget_empty_jobs(folder: str, warn: Said) -> None:
+    """Forget the jobs of which nothing is there to go on with: `list_jobs` does not tell them."""
+    from transfer.journal.journal import Journal
+
+    journal = Journal(folder, warn)
+    try:
+        for job in await journal.jobs():
+            if _is_empty(job):
+                with suppress(HeldError):
+                    await journal.forget(job.id)
     finally:
         await journal.aclose()
 
@@ -81,7 +97,9 @@ async def forget_job(folder: str, job: UnfinishedJob, abort: AbortUpload, warn: 
         if not await journal.take(job.id):
             return
         try:
-            for item in job.items:
+            # As it is now: a run may have gone on with the job since it was listed.
+            held = [found for found in await journal.jobs() if found.id == job.id]
+            for item in (item for found in held for item in found.items):
                 await forget_item(item, abort)
         except BaseException:
             await journal.end(job.id, keep=True)
@@ -103,3 +121,7 @@ async def forget_item(item: UnfinishedItem, abort: AbortUpload) -> None:
         await abort(item.identity.destination, item.upload_id)
     if item.temporary is not None:
         remove_temporary(item.identity.destination, item.temporary)
+
+
+def _is_empty(job: UnfinishedJob) -> bool:
+    return not job.items and not job.finished_items

@@ -6,7 +6,6 @@ the same range from the page cache to the socket. The file must not change meanw
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +43,7 @@ from transfer.stores.local.source import SourceFile
 from transfer.stores.s3 import multipart, objects
 from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.properties import property_headers
+from transfer.system.paths import absolute_path
 from transfer.system.positional import read_at
 from transfer.wire.connection import FileBody
 from transfer.wire.flow import Flow
@@ -161,7 +161,7 @@ class _FileUpload:
         return ItemIdentity(
             Direction.UPLOAD,
             self._job.endpoint,
-            os.path.abspath(self._source.path),  # noqa: PTH100 - a path is not resolved: links are names of their own
+            absolute_path(self._source.path),
             str(self._location),
             upload_fingerprint(self._source, self._part_size_bytes, algorithm, self._headers),
             self._source.size,

@@ -1,0 +1,255 @@
+"""Going on after an interruption, as a user sees it: processes that are killed, and the commands that follow."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cli import COMMAND, TIMEOUT_SECONDS, Cli, lines_of
+from tests.support.servers import S3Server
+
+MIB = 1024 * 1024
+SIZE_BYTES = 40 * MIB
+HOW = ("--part-size", "5M", "--concurrency", "2")
+SLOWLY = ("--limit-rate", "8M")
+
+
+@pytest.fixture
+def cli(seaweed: S3Server, tmp_path: Path) -> Cli:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "large").write_bytes(os.urandom(SIZE_BYTES))
+    return Cli(seaweed, folder)
+
+
+def records(text: bytes | str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def jobs(cli: Cli, *flags: str) -> list[dict[str, Any]]:
+    return records(cli.ok("jobs", "--json", *flags))
+
+
+def has_finished_bytes(cli: Cli, *flags: str) -> bool:
+    return any(item["finished_bytes"] for job in jobs(cli, *flags) for item in job["items"])
+
+
+def uploads(oracle: Any, bucket: str) -> list[Any]:
+    found: list[Any] = oracle.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    return found
+
+
+def run_in(folder: Path, cli: Cli, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the command in another folder, with the same home."""
+    folder.mkdir(exist_ok=True)
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        cwd=folder,
+        env=cli.environment(),
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+
+
+@contextmanager
+def midway(cli: Cli, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A copy of one large item that has finished some of its parts and not all."""
+    with cli.start("cp", *arguments, *HOW, *SLOWLY) as process:
+        while not has_finished_bytes(cli):
+            assert process.poll() is None, process.communicate()
+        yield process
+
+
+def kill_midway(cli: Cli, *arguments: str) -> int:
+    """Kill a copy without a warning; how many of its bytes are finished."""
+    with midway(cli, *arguments) as process:
+        process.kill()
+        process.communicate()
+    ((item,),) = [job["items"] for job in jobs(cli)]
+    finished: int = item["finished_bytes"]
+    assert 0 < finished < SIZE_BYTES
+    return finished
+
+
+def store(cli: Cli, bucket: str) -> None:
+    cli.ok("cp", "--no-resume", "large", f"s3://{bucket}/large", *HOW)
+
+
+def moved_earlier(told: bytes) -> str:
+    found = re.search(rb"of which (\S+ MiB) moved earlier", told)
+    assert found, told.decode()
+    return found[1].decode()
+
+
+def assert_landed(cli: Cli, name: str) -> None:
+    assert (cli.folder / name).read_bytes() == (cli.folder / "large").read_bytes()
+    assert not list((cli.folder / name).parent.glob(".*.transfer"))
+
+
+def test_the_same_command_goes_on_with_a_killed_upload(cli: Cli, seaweed_bucket: str, seaweed_oracle: Any) -> None:
+    url = f"s3://{seaweed_bucket}/large"
+    finished = kill_midway(cli, "large", url)
+    (job,) = jobs(cli)
+    assert (job["command"][:3], job["folder"], job["process_id"]) == (["cp", "large", url], str(cli.folder), None)
+    listed = cli.ok("jobs")
+    assert f"cd {cli.folder} && transfer cp large {url}" in listed
+    assert f"{100 * finished // SIZE_BYTES}% of 40.0 MiB: {cli.folder}/large -> {url}" in listed
+    done = cli.run("cp", "large", url, *HOW)
+    assert done.returncode == 0, done.stderr.decode()
+    assert moved_earlier(done.stderr) == f"{finished / MIB:.1f} MiB"
+    assert jobs(cli) == []
+    assert uploads(seaweed_oracle, seaweed_bucket) == []
+    body = seaweed_oracle.get_object(Bucket=seaweed_bucket, Key="large")["Body"].read()
+    assert body == (cli.folder / "large").read_bytes()
+
+
+def test_resume_goes_on_with_a_killed_download_from_any_folder(cli: Cli, seaweed_bucket: str) -> None:
+    store(cli, seaweed_bucket)
+    finished = kill_midway(cli, f"s3://{seaweed_bucket}/large", "out/there")
+    elsewhere = cli.folder.parent / "elsewhere"
+    done = run_in(elsewhere, cli, "resume")
+    assert done.returncode == 0, done.stderr.decode()
+    assert moved_earlier(done.stderr) == f"{finished / MIB:.1f} MiB"
+    assert f"job 1: cd {cli.folder} && transfer cp".encode() in done.stderr
+    assert_landed(cli, "out/there")
+    assert list(elsewhere.iterdir()) == []
+    assert jobs(cli) == []
+
+
+def test_resume_tells_machines_all_in_json(cli: Cli, seaweed_bucket: str) -> None:
+    url = f"s3://{seaweed_bucket}/large"
+    finished = kill_midway(cli, "large", url)
+    done = run_in(cli.folder.parent, cli, "resume", "1", "--json")
+    assert (done.returncode, done.stderr) == (0, b"")
+    repeated, receipt, summary = records(done.stdout)
+    assert (repeated["type"], repeated["job"], repeated["items"][0]["finished_bytes"]) == ("job_repeated", 1, finished)
+    assert (receipt["type"], receipt["resumed_bytes"], receipt["size"]) == ("receipt", finished, SIZE_BYTES)
+    assert (summary["type"], summary["resumed_bytes"], summary["exit_code"]) == ("summary", finished, 0)
+
+
+def test_clean_gives_up_an_upload_with_what_it_left_at_the_store(
+    cli: Cli, seaweed_bucket: str, seaweed_oracle: Any
+) -> None:
+    url = f"s3://{seaweed_bucket}/large"
+    kill_midway(cli, "large", url)
+    before = jobs(cli)
+    assert cli.ok("clean", "--older-than", "1h") == ""
+    assert cli.ok("clean", "--dry-run").startswith(f"would give up job 1: transfer cp large {url} ")
+    (would,) = records(cli.ok("clean", "--dry-run", "--json"))
+    assert would == before[0] | {"type": "job_would_be_forgotten"}
+    assert (jobs(cli), len(uploads(seaweed_oracle, seaweed_bucket))) == (before, 1)
+    (forgotten,) = records(cli.ok("clean", "--json"))
+    assert forgotten == before[0] | {"type": "job_forgotten"}
+    assert (jobs(cli), uploads(seaweed_oracle, seaweed_bucket)) == ([], [])
+
+
+def test_clean_removes_the_temporary_file_of_a_download(cli: Cli, seaweed_bucket: str) -> None:
+    store(cli, seaweed_bucket)
+    kill_midway(cli, f"s3://{seaweed_bucket}/large", "out/there")
+    (temporary,) = (cli.folder / "out").iterdir()
+    cli.ok("clean", "--dry-run")
+    assert temporary.exists()
+    assert run_in(cli.folder.parent, cli, "clean", "-q").stdout == b""
+    assert list((cli.folder / "out").iterdir()) == []
+    assert jobs(cli) == []
+
+
+def test_a_running_job_is_left_alone_and_done_once(cli: Cli, seaweed_bucket: str, seaweed_oracle: Any) -> None:
+    arguments = ("large", f"s3://{seaweed_bucket}/large")
+    with midway(cli, *arguments) as process:
+        assert f"running as process {process.pid} since" in cli.ok("jobs")
+        cleaned = cli.run("clean")
+        assert (cleaned.returncode, cleaned.stdout) == (0, b"")
+        assert f"job 1: skipped: process {process.pid} works on it" in cleaned.stderr.decode()
+        again = cli.run("cp", *arguments, *HOW)
+        assert again.returncode == 1
+        assert f"process {process.pid} is moving the same" in again.stderr.decode()
+        assert cli.run("resume", "1").returncode == 1
+        assert len(uploads(seaweed_oracle, seaweed_bucket)) == 1
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, said.decode()
+    assert jobs(cli) == []
+
+
+@pytest.mark.parametrize("flags", [(), ("-q",)])
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
+    cli: Cli, seaweed_bucket: str, seaweed_oracle: Any, flags: Sequence[str]
+) -> None:
+    with midway(cli, *flags, "large", f"s3://{seaweed_bucket}/large") as process:
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert (process.returncode, out) == (130, b"")
+    advice = "run the same command again to go on, or: transfer resume 1"
+    assert lines_of(said)[-1] == f"transfer: interrupted; {advice}"
+    assert len(uploads(seaweed_oracle, seaweed_bucket)) == 1
+    done = cli.run("resume", "1", *flags)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stderr == b"" if flags else moved_earlier(done.stderr)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_json_tells_the_job_too(cli: Cli, seaweed_bucket: str, number: signal.Signals) -> None:
+    store(cli, seaweed_bucket)
+    with midway(cli, "--json", f"s3://{seaweed_bucket}/large", "there") as process:
+        process.send_signal(number)
+        out, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert (process.returncode, said) == (130, b"")
+    told = records(out)
+    assert [record["job"] for record in told if record["type"] == "job_kept"] == [1]
+    assert told[-1]["kind"] == "interrupted"
+
+
+def test_without_resume_nothing_is_remembered(cli: Cli, seaweed_bucket: str, seaweed_oracle: Any) -> None:
+    url = f"s3://{seaweed_bucket}/large"
+    with cli.start("cp", "--no-resume", "large", url, *HOW, *SLOWLY) as process:
+        while not uploads(seaweed_oracle, seaweed_bucket):
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 130
+    assert b"transfer resume" not in said
+    assert uploads(seaweed_oracle, seaweed_bucket) == []
+    assert [path.name for path in cli.folder.iterdir()] == ["large"]
+
+
+def test_a_state_folder_that_cannot_be_used_is_a_warning(cli: Cli, seaweed_bucket: str, seaweed_oracle: Any) -> None:
+    tree = cli.folder / "tree"
+    tree.mkdir()
+    for name in ("one", "two"):
+        (tree / name).write_bytes(name.encode())
+    (cli.folder / "large").rename(tree / "large")
+    arguments = ("cp", "-r", "tree", f"s3://{seaweed_bucket}/", "--state-dir", "tree/one/state")
+    done = cli.run(*arguments)
+    assert done.returncode == 0, done.stderr.decode()
+    warnings = [line for line in lines_of(done.stderr) if line.startswith("transfer: warning: ")]
+    assert len(warnings) == 1, done.stderr.decode()
+    assert "tree/one/state" in warnings[0]
+    keys = [found["Key"] for found in seaweed_oracle.list_objects_v2(Bucket=seaweed_bucket)["Contents"]]
+    assert sorted(keys) == ["large", "one", "two"]
+    assert [record["type"] for record in records(cli.ok(*arguments, "--json"))].count("warning") == 1
+    assert cli.run(*arguments, "-q").stderr == b""
+
+
+def test_a_named_state_folder_is_used_by_all_commands(cli: Cli, seaweed_bucket: str, seaweed_oracle: Any) -> None:
+    url = f"s3://{seaweed_bucket}/large"
+    named = ("--state-dir", "my state")
+    with cli.start("cp", "large", url, *HOW, *SLOWLY, *named) as process:
+        while not has_finished_bytes(cli, *named):
+            assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 130
+    assert said.endswith(b"transfer resume 1 --state-dir 'my state'\n")
+    assert jobs(cli) == []
+    cli.ok("clean", *named)
+    assert cli.ok("jobs", *named) == ""
+    assert uploads(seaweed_oracle, seaweed_bucket) == []
+    assert cli.run("resume", "1", *named).returncode == 2
