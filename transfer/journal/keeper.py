@@ -115,8 +115,8 @@ class Keeper:
 
     def _report_damage(self, aside: Path) -> None:
         self._warn(
-            f"the record of unfinished transfers was damaged and is set aside as {aside}; a fresh one is in use, and"
-            " finished parts of uploads are found at the store again"
+            f"the record of unfinished transfers was damaged and is set aside as {aside}; a fresh one is in use:"
+            " what earlier runs began is begun anew, and transfer mpu ls shows what they left at the store"
         )
 
 
