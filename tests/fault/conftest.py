@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +105,20 @@ class Bench:
         stall_seconds: float = 30.0,
         profile: str | None = None,
         on_event: Callable[[Event], None] | None = None,
+        resume: bool = False,
     ) -> AbstractAsyncContextManager[Run]:
-        """Start the product behind a proxy with these faults; each must have acted by the end."""
-        return self._run(faults, options, stall_seconds, profile, on_event)
+        """Start the product behind a proxy with these faults; each must have acted by the end.
+
+        Without `resume` it has to clean up what it cannot finish.
+        """
+        chosen = replace(options or TransferOptions(), resume=resume)
+        return self._run(faults, chosen, stall_seconds, profile, on_event)
 
     @asynccontextmanager
     async def _run(
         self,
         faults: tuple[Fault, ...],
-        options: TransferOptions | None,
+        options: TransferOptions,
         stall_seconds: float,
         profile: str | None,
         on_event: Callable[[Event], None] | None,

@@ -31,6 +31,7 @@ from tests.support.faults import (
 )
 from tests.support.header_faults import RespondToHeader
 from tests.support.http_server import HttpServer, Peer
+from transfer.engine import hedging
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import StoreError, TransferError, WireError
 from transfer.model.events import Event, RequestRetried
@@ -133,7 +134,11 @@ async def test_a_store_that_answers_and_never_reads_the_part_costs_one_retry(ben
 
 
 @pytest.mark.parametrize("at_byte", [None, 0, MIB])
-async def test_a_download_that_stalls_is_begun_again(bench: Bench, at_byte: int | None) -> None:
+async def test_a_download_that_stalls_is_begun_again(
+    bench: Bench, at_byte: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A range that is asked for twice would not be waited for.
+    monkeypatch.setattr(hedging, "LATE_FLOOR_SECONDS", 60.0)
     content = await bench.put(10 * MIB)
     async with bench.run(Stall(method="GET", at_byte=at_byte), stall_seconds=1.0) as run:
         receipt = await run.transfer.copy(bench.url(), bench.target())

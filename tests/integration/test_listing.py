@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.samples import put_objects, settled, write_tree
 from transfer import Transfer, TransferError
+from transfer.engine import listing
+from transfer.engine.listing import sizes_of_keys
 from transfer.model.errors import UsageError
 from transfer.model.objects import CommonPrefix, ListedObject
 
@@ -123,3 +125,35 @@ async def test_listing_what_does_not_exist_is_an_error(bucket: str) -> None:
 
     assert "no-such-bucket-here" in str(caught.value.subject)
     assert getattr(caught.value, "code", "") == "NoSuchBucket"
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["a", "z z+%.txt"], {"a": 1, "z z+%.txt": 5}),
+        (["dir/b"], {"dir/b": 2}),
+        (["dir/b", "dir/deep/c", "dir/deep/missing"], {"dir/b": 2, "dir/deep/c": 3}),
+        (["dir-x", "dir/b"], {"dir-x": 1, "dir/b": 2}),
+        (["missing", "missing too"], {}),
+        ([], {}),
+    ],
+)
+async def test_sizes_of_some_keys(tree_bucket: str, keys: list[str], expected: dict[str, int]) -> None:
+    async with Transfer() as transfer:
+        context = transfer._running()
+        assert await sizes_of_keys(context, tree_bucket, keys) == expected
+
+
+async def test_sizes_of_keys_beyond_a_page_are_found(tree_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = listing.list_page
+    asked: list[str] = []
+
+    async def one_key(*args: Any, **named: Any) -> Any:
+        asked.append(named["start_after"])
+        return await real(*args, **{**named, "page_keys": 1})
+
+    monkeypatch.setattr(listing, "list_page", one_key)
+    async with Transfer() as transfer:
+        found = await sizes_of_keys(transfer._running(), tree_bucket, ["dir-x", "dir/b", "dir/deep/c"])
+    assert found == {"dir-x": 1, "dir/b": 2, "dir/deep/c": 3}
+    assert asked

@@ -1,4 +1,6 @@
+import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from transfer.model.errors import LocalFileError, UnsafeKeyError
-from transfer.stores.local import folders, storage
+from transfer.stores.local import durable, folders, storage
 from transfer.stores.local.durable import DurableFile, make_folder
 from transfer.stores.local.temporary import new_temporary_name
 
@@ -474,3 +476,177 @@ def test_a_name_chosen_before_is_the_one_that_is_made(tmp_path: Path) -> None:
     assert below(tmp_path) == [name]
     landing.discard()
     assert below(tmp_path) == []
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("step", ["replace", "remove_file"])
+def test_nobody_takes_a_small_file_while_it_is_renamed_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    original = getattr(folders.Folder, step)
+    landing = DurableFile.create(str(tmp_path), "f", 8)
+    others: list[DurableFile] = []
+
+    def interrupted(folder: folders.Folder, *names: str) -> None:
+        monkeypatch.undo()
+        others.append(DurableFile.create(str(tmp_path), "f", 5))
+        os.pwrite(others[0].fd, b"other", 0)
+        original(folder, *names)
+
+    os.pwrite(landing.fd, b"contents", 0)
+    monkeypatch.setattr(folders.Folder, step, interrupted)
+    if step == "replace":
+        landing.commit(None)
+        assert (tmp_path / "f").read_bytes() == b"contents"
+    else:
+        landing.discard()
+    [other] = others
+    other.commit(None)
+    assert (tmp_path / "f").read_bytes() == b"other"
+    assert below(tmp_path) == ["f"]
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("end", ["commit", "discard"])
+def test_a_temporary_name_that_has_come_to_another_is_left_to_it(tmp_path: Path, end: str) -> None:
+    before = open_descriptors()
+    landing = DurableFile.create(str(tmp_path), "f", 8)
+    (tmp_path / landing.temporary).unlink()
+    other = DurableFile.create(str(tmp_path), "f", 5)
+    assert other.temporary == landing.temporary
+    if end == "commit":
+        with pytest.raises(LocalFileError, match="another process took the temporary file") as caught:
+            landing.commit(None)
+        assert caught.value.subject == str(tmp_path / "f")
+    landing.discard()
+    assert below(tmp_path) == [other.temporary]
+    os.pwrite(other.fd, b"other", 0)
+    other.commit(None)
+    assert (tmp_path / "f").read_bytes() == b"other"
+    assert open_descriptors() == before
+
+
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_nothing_locks_no_empty_file_stays_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(fd: int, operation: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    before = open_descriptors()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    landing = DurableFile.create(str(tmp_path), "f", 1)
+    assert below(tmp_path) == [landing.temporary]
+    landing.commit(None)
+    assert below(tmp_path) == ["f"]
+    assert open_descriptors() == before
+
+
+def test_a_new_file_that_another_locks_first_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_file = folders.Folder.create_file
+    faster: list[DurableFile] = []
+
+    def overtaken(folder: folders.Folder, name: str) -> int:
+        monkeypatch.undo()
+        fd = create_file(folder, name)
+        faster.append(DurableFile.create(str(tmp_path), "f", 6))
+        return fd
+
+    monkeypatch.setattr(folders.Folder, "create_file", overtaken)
+    slower = DurableFile.create(str(tmp_path), "f", 6)
+    assert below(tmp_path) == sorted([faster[0].temporary, slower.temporary])
+    os.pwrite(slower.fd, b"slower", 0)
+    os.pwrite(faster[0].fd, b"faster", 0)
+    slower.commit(None)
+    faster[0].commit(None)
+    assert (tmp_path / "f").read_bytes() == b"faster"
+    assert below(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("step", ["replace", "remove_file"])
+def test_where_open_files_cannot_be_renamed_or_removed_they_are_closed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    original = getattr(folders.Folder, step)
+    landing = DurableFile.create(str(tmp_path), "f", 1)
+    seen: list[int] = []
+
+    def record(folder: folders.Folder, *names: str) -> None:
+        seen.append(landing.fd)
+        original(folder, *names)
+
+    monkeypatch.setattr(durable, "_ONLY_CLOSED_FILES_MOVE", True)
+    monkeypatch.setattr(folders.Folder, step, record)
+    if step == "replace":
+        landing.commit(None)
+    else:
+        landing.discard()
+    assert seen == [-1]
+    assert below(tmp_path) == (["f"] if step == "replace" else [])
+
+
+# Only a file of the shared name is left to a successor by the writer that dies; any other is its own for good.
+_WRITER = """
+import os, random, sys
+from transfer.stores.local.durable import DurableFile
+root, shared, letter, size = sys.argv[1], sys.argv[2], sys.argv[3].encode(), int(sys.argv[4])
+choose = random.Random(letter)
+os.fsync = lambda fd: None
+
+def write(end):
+    landing = DurableFile.create(root, "f", size)
+    for offset in range(0, size, size // 4):
+        os.pwrite(landing.fd, letter * (size // 4), offset)
+        if end == "die" and landing.temporary == shared and choose.random() < 0.5:
+            os._exit(0)
+    landing.commit(None) if end == "commit" else landing.discard()
+
+for _ in sys.stdin:
+    for end in choose.choices(["commit", "discard", "die"], [6, 2, 1], k=5):
+        if end != "die":
+            write(end)
+        elif (child := os.fork()) == 0:
+            write(end)
+            os._exit(0)
+        else:
+            assert os.waitpid(child, 0)[1] == 0
+    print("done", flush=True)
+"""
+
+
+def test_processes_that_write_the_same_file_never_mix_or_cut_it(tmp_path: Path) -> None:
+    size, letters = 1 << 14, "abc"
+    landing = DurableFile.create(str(tmp_path), "f", size)
+    shared = landing.temporary
+    landing.discard()
+    land(tmp_path, "f", b"z" * size)
+    whole = {letter.encode() * size for letter in f"{letters}z"}
+    with contextlib.ExitStack() as stack:
+        writers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", _WRITER, str(tmp_path), shared, letter, str(size)],
+                    cwd=PROJECT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    bufsize=1,
+                )
+            )
+            for letter in letters
+        ]
+        for writer in writers:
+            stack.callback(writer.kill)
+        for _ in range(200):
+            for writer in writers:
+                assert writer.stdin is not None
+                writer.stdin.write("write\n")
+            assert (tmp_path / "f").read_bytes() in whole
+            for writer in writers:
+                assert writer.stdout is not None
+                assert writer.stdout.readline() == "done\n"
+            assert (tmp_path / "f").read_bytes() in whole
+            assert set(below(tmp_path)) <= {"f", shared}
+    land(tmp_path, "f", b"z" * size)
+    assert below(tmp_path) == ["f"]

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from transfer.engine import finished
 from transfer.engine.context import Context
 from transfer.engine.fingerprints import finished_file, finished_object
 from transfer.engine.finished import BATCH_ITEMS, without_finished
@@ -40,6 +41,19 @@ def context() -> Context:
     return cast("Context", SimpleNamespace(threads=Threads(), progress=Progress()))
 
 
+@pytest.fixture(autouse=True)
+def at_store(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Keys and sizes that the store lists; at first whatever is asked for, as `upload` makes it."""
+    listed_sizes: dict[str, int] = {}
+
+    async def sizes(context: Context, bucket: str, keys: Sequence[str]) -> dict[str, int]:
+        assert bucket == "b"
+        return {key: listed_sizes.get(key, 5) for key in keys if listed_sizes.get(key, 5) >= 0}
+
+    monkeypatch.setattr(finished, "sizes_of_keys", sizes)
+    return listed_sizes
+
+
 async def left_of(context: Context, memory: Memory, *planned: Planned) -> list[Planned]:
     async def items() -> AsyncIterator[Planned]:
         for item in planned:
@@ -66,6 +80,16 @@ async def test_same_file_is_left_out(context: Context) -> None:
     other = upload("other")
     assert await left_of(context, memory, upload(), other) == [other]
     assert context.progress.items_resumed == 1
+
+
+@pytest.mark.parametrize("size", [-1, 0, 4, 6])
+async def test_file_whose_object_is_gone_or_another_is_not(
+    context: Context, at_store: dict[str, int], size: int
+) -> None:
+    at_store["k"] = size
+    memory = Memory({"s3://b/k": finished_file(5, 7)})
+    assert await left_of(context, memory, upload()) == [upload()]
+    assert context.progress.items_resumed == 0
 
 
 @pytest.mark.parametrize("item", [upload(size=6), upload(mtime_ns=8), upload(size=None), upload(mtime_ns=None)])

@@ -1,12 +1,13 @@
 """Late ranges at the end of an object, with a source that is told when each range comes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from transfer.engine import hedging
-from transfer.engine.hedging import RangeSource, fetch_ranges, late_after_seconds
+from transfer.engine.hedging import HedgeBudget, RangeSource, fetch_ranges, late_after_seconds
 from transfer.model.errors import WireError
 from transfer.model.ranges import ByteRange
 from transfer.plan.parts import split_ranges
@@ -31,6 +32,7 @@ class Store:
         self.stopped: list[int] = []
         self.asked_aside: list[int] = []
         self.dropped: list[int] = []
+        self.recorded: list[int] = []
         self.on_aside: Callable[[int], None] = lambda number: None
 
     async def fetch(self, wanted: ByteRange) -> None:
@@ -57,9 +59,20 @@ class Store:
         assert wanted.number in self.stopped
         self.placed[wanted.number] = "adopted"
 
-    async def run(self, *, may_hedge: bool = True, workers: int = 4) -> None:
-        source = RangeSource(self.fetch, self.aside, self.adopt, lambda wanted: self.dropped.append(wanted.number))
-        await fetch_ranges(RANGES, source, lambda count: count < workers, may_hedge=may_hedge)
+    async def record(self, wanted: ByteRange) -> None:
+        assert wanted.number in self.placed
+        self.recorded.append(wanted.number)
+
+    def source(self) -> RangeSource[str]:
+        return RangeSource(
+            self.fetch, self.aside, self.adopt, lambda wanted: self.dropped.append(wanted.number), self.record
+        )
+
+    async def run(self, *, hedges: int = 2, workers: int = 4) -> None:
+        budget = HedgeBudget(hedges)
+        await fetch_ranges(RANGES, self.source(), lambda count: count < workers, hedges=budget)
+        assert sorted(self.recorded) == [wanted.number for wanted in RANGES]
+        assert hedges == 0 or budget.take()
 
 
 async def test_ranges_that_come_in_time_are_fetched_once() -> None:
@@ -106,11 +119,9 @@ async def test_what_comes_twice_in_the_same_moment_is_placed_once() -> None:
         store.asked_aside.append(wanted.number)
         return f"content {wanted.number}"
 
-    source = RangeSource(
-        fetch_to_the_end, aside_then_release, store.adopt, lambda wanted: store.dropped.append(wanted.number)
-    )
+    source = replace(store.source(), fetch=fetch_to_the_end, fetch_aside=aside_then_release)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: fetch_ranges(RANGES, source, lambda count: count < 4, may_hedge=True))
+        tasks.start_soon(lambda: fetch_ranges(RANGES, source, lambda count: count < 4, hedges=HedgeBudget()))
         while not store.asked_aside:
             await anyio.sleep(0)
         await anyio.wait_all_tasks_blocked()
@@ -130,7 +141,7 @@ async def test_a_hedge_that_fails_leaves_the_first_request_alone() -> None:
 async def test_nothing_is_asked_twice_when_that_is_not_wanted() -> None:
     store = Store(6)
     with anyio.move_on_after(0.05) as scope:
-        await store.run(may_hedge=False)
+        await store.run(hedges=0)
     assert scope.cancelled_caught
     assert store.asked_aside == []
 
@@ -143,9 +154,29 @@ async def test_an_error_of_a_first_request_ends_everything() -> None:
             raise WireError("broken for good")
         await store.fetch(wanted)
 
-    source = RangeSource(fail, store.aside, store.adopt, lambda wanted: None)
+    source = replace(store.source(), fetch=fail)
     with pytest.raises(WireError, match="broken for good"):
-        await fetch_ranges(RANGES, source, lambda count: count < 4, may_hedge=True)
+        await fetch_ranges(RANGES, source, lambda count: count < 4, hedges=HedgeBudget())
+
+
+async def test_a_first_request_that_fails_for_good_is_made_up_for_by_the_second() -> None:
+    store = Store(6)
+    store.aside_hangs = anyio.Event()
+
+    async def fail_once_asked_twice(wanted: ByteRange) -> None:
+        if wanted.number != 6:
+            await store.fetch(wanted)
+            return
+        while not store.asked_aside:
+            await anyio.sleep(0)
+        store.stopped.append(6)
+        store.aside_hangs.set()
+        raise WireError("broken for good")
+
+    source = replace(store.source(), fetch=fail_once_asked_twice)
+    await fetch_ranges(RANGES, source, lambda count: count < 4, hedges=HedgeBudget())
+    assert store.placed[6] == "adopted"
+    assert 6 in store.recorded
 
 
 def test_late_is_told_by_what_the_others_took(monkeypatch: pytest.MonkeyPatch) -> None:

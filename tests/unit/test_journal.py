@@ -641,7 +641,7 @@ async def test_garbage_is_set_aside(opened: Open, folder: Path, warnings: list[s
         assert len(aside_of(folder)) == count
         assert all(path.read_bytes() == b"garbage " * 1000 for path in aside_of(folder))
     assert len(warnings) == 3
-    assert all("found at the store again" in warning for warning in warnings)
+    assert all("transfer mpu ls" in warning for warning in warnings)
     assert all(str(path) in " ".join(warnings) for path in aside_of(folder))
 
 

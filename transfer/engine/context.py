@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transfer.engine.attempts import Attempts
+from transfer.engine.hedging import HedgeBudget
 from transfer.engine.lanes import Lanes
 from transfer.engine.threads import Threads
+from transfer.model.checksums import VerifiedBy
 from transfer.model.events import EventSink
 from transfer.model.options import TransferOptions
 from transfer.model.progress import Progress
@@ -32,6 +34,7 @@ class Context:
     on_event: EventSink
     options: TransferOptions
     takes_checksums: bool = True
+    hedges: HedgeBudget = field(default_factory=HedgeBudget)
 
     def may_add_part_worker(self, workers: int) -> bool:
         """Whether one more worker for the parts of an item is useful.
@@ -40,6 +43,10 @@ class Context:
         lanes, more workers are only more memory: with many large items at once each then has few.
         """
         return workers < self.lanes.limit + 2 and self.lanes.waiting <= 2
+
+    def counts_as_finished(self, verified_by: VerifiedBy) -> bool:
+        """Whether a later run of the same job may leave an item out: not one whose missing proof it has to tell."""
+        return not (self.options.require_verified and verified_by is VerifiedBy.UNVERIFIED)
 
     def may_add_item_worker(self, workers: int) -> bool:
         """Whether one more item can be begun: some are opened, proved or made durable while others move."""

@@ -23,7 +23,7 @@ from transfer.engine.standard_streams import standard_input, standard_output
 from transfer.engine.stream_upload import upload_stream
 from transfer.engine.unfinished_uploads import abort
 from transfer.engine.upload import upload_file
-from transfer.model.errors import TransferError
+from transfer.model.errors import HeldError, TransferError
 from transfer.model.events import JobKept, Warned
 from transfer.model.locations import parse_s3_location
 from transfer.model.receipts import Failure, Outcome, Receipt, Skip
@@ -78,10 +78,16 @@ async def _forget_leftovers(context: Context, job: Job) -> bool:
 
     for item in await job.leftovers():
         try:
-            await forget_item(item, abort_upload)
+            claim = await job.claim(item.identity)
+        except HeldError:
+            continue
+        try:
+            await forget_item(claim.item, abort_upload)
         except TransferError as error:
+            await claim.release()
             context.on_event(Warned(f"{item.identity.destination}: what an earlier run left of it stays: {error}"))
             return False
+        await claim.finish()
     return True
 
 

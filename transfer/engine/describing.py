@@ -10,10 +10,12 @@ import os
 from collections.abc import Mapping
 
 from transfer.engine.planning import CopyRequest
+from transfer.model.errors import UsageError
 from transfer.model.locations import LocalLocation, Location, S3Location, StreamLocation, has_wildcard
 from transfer.model.options import TransferOptions
 from transfer.model.unfinished import JobDescription
 from transfer.system.paths import absolute_path, current_folder
+from transfer.wire.origin import parse_origin
 
 REMEMBERED_VARIABLES = (
     "AWS_CA_BUNDLE",
@@ -22,11 +24,14 @@ REMEMBERED_VARIABLES = (
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_PROFILE",
     "AWS_REGION",
     "AWS_SHARED_CREDENTIALS_FILE",
 )
 """What of the environment decides where a command goes; none of it is a secret."""
+
+_ENDPOINTS = frozenset({"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"})
 
 
 def is_resumable(request: CopyRequest) -> bool:
@@ -54,7 +59,8 @@ def describe(
         request: What was asked.
         options: How.
         endpoint: The store it goes to.
-        environment: The process's; only what `REMEMBERED_VARIABLES` names is looked at.
+        environment: The process's; only what `REMEMBERED_VARIABLES` names is looked at. A URL that no command
+            could use is left out: nothing has parsed it if an option overrides it, and a password may be in it.
     """
     choices = {
         "recursive": request.recursive,
@@ -66,13 +72,31 @@ def describe(
     }
     return JobDescription(
         endpoint=endpoint,
-        sources=tuple(map(_absolute, request.sources)),
-        destination=_absolute(request.destination),
+        sources=tuple(_named_alike(source, request) for source in request.sources),
+        destination=_named_alike(request.destination, request),
         choices=tuple((name, str(value)) for name, value in choices.items()),
         command=options.command,
         folder=current_folder(),
-        environment=tuple((name, environment[name]) for name in REMEMBERED_VARIABLES if environment.get(name)),
+        environment=tuple(
+            (name, environment[name]) for name in REMEMBERED_VARIABLES if _may_be_kept(name, environment.get(name))
+        ),
     )
+
+
+def _may_be_kept(name: str, value: str | None) -> bool:
+    if not value or name not in _ENDPOINTS:
+        return bool(value)
+    try:
+        parse_origin(value)
+    except UsageError:
+        return False
+    return True
+
+
+def _named_alike(place: Location, request: CopyRequest) -> str:
+    """One name for all ways of writing a place: below a tree, a slash at the end changes nothing."""
+    name = _absolute(place)
+    return name.rstrip("/") or "/" if request.recursive else name
 
 
 def _absolute(place: Location) -> str:

@@ -10,6 +10,9 @@ from transfer.engine.verifying import DownloadPlan
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.stores.local.source import SourceFile
 
+_WAY = " part="
+"""What comes before it tells the file, what comes after it the way in which it is sent."""
+
 
 def upload_fingerprint(
     source: SourceFile, part_size_bytes: int, algorithm: ChecksumAlgorithm, headers: Mapping[str, str]
@@ -18,9 +21,14 @@ def upload_fingerprint(
     device, inode = source.identity
     properties = hashlib.sha256(json.dumps(sorted(headers.items())).encode()).hexdigest()[:16]
     return (
-        f"size={source.size} mtime_ns={source.mtime_ns} device={device} inode={inode} part={part_size_bytes} "
+        f"size={source.size} mtime_ns={source.mtime_ns} device={device} inode={inode}{_WAY}{part_size_bytes} "
         f"checksum={algorithm.value} properties={properties}"
     )
+
+
+def is_same_file(recorded: str, now: str) -> bool:
+    """Whether two fingerprints of uploads are of the same file, however it is to be sent."""
+    return recorded.partition(_WAY)[0] == now.partition(_WAY)[0]
 
 
 def download_fingerprint(plan: DownloadPlan) -> str:

@@ -27,7 +27,7 @@ LATE_FACTOR: Final = 3.0
 LATE_FLOOR_SECONDS: Final = 1.0
 """Nothing is late before: to ask again costs a round trip and the range's bytes."""
 HEDGES: Final = 2
-"""Ranges asked for twice at a time: each is held in memory."""
+"""Ranges asked for twice at a time in a run: each is held in memory, and in a jam more requests make it worse."""
 HEDGED_RANGE_BYTES: Final = 16 * 1024 * 1024
 """Larger ranges are not hedged: two of them would be a third of the memory a process may take."""
 
@@ -41,12 +41,33 @@ class RangeSource(Generic[T]):
         fetch_aside: Brings a range to memory.
         adopt: Puts what `fetch_aside` brought to its place.
         drop: Told that what `fetch_aside` brought is not needed.
+        record: Told once of each range that is in its place; the time it takes makes no range late.
     """
 
     fetch: Callable[[ByteRange], Awaitable[None]]
     fetch_aside: Callable[[ByteRange], Awaitable[T]]
     adopt: Callable[[ByteRange, T], Awaitable[None]]
     drop: Callable[[ByteRange], None]
+    record: Callable[[ByteRange], Awaitable[None]]
+
+
+class HedgeBudget:
+    """How many ranges may be asked for twice at a time."""
+
+    def __init__(self, hedges: int = HEDGES) -> None:
+        self.total: Final = hedges
+        self._taken = 0
+
+    def take(self) -> bool:
+        """Take one, if there is one left."""
+        if self._taken >= self.total:
+            return False
+        self._taken += 1
+        return True
+
+    def give_back(self) -> None:
+        """The second request has ended."""
+        self._taken -= 1
 
 
 @dataclass(slots=True)
@@ -56,10 +77,11 @@ class _Running:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended: anyio.Event = field(default_factory=anyio.Event)
     hedge: anyio.CancelScope | None = None
+    hedge_ended: anyio.Event = field(default_factory=anyio.Event)
 
 
 async def fetch_ranges(
-    ranges: Iterable[ByteRange], source: RangeSource[T], may_grow: Callable[[int], bool], *, may_hedge: bool
+    ranges: Iterable[ByteRange], source: RangeSource[T], may_grow: Callable[[int], bool], *, hedges: HedgeBudget
 ) -> None:
     """Fetch ranges, several at a time, and the late ones at the end twice.
 
@@ -67,12 +89,13 @@ async def fetch_ranges(
         ranges: In the order in which they are begun.
         source: How.
         may_grow: As for `spread`.
-        may_hedge: False fetches each range once.
+        hedges: How many ranges may be asked for twice at a time, here and elsewhere.
 
     Raises:
-        Exception: The first one of `source.fetch` or `source.adopt`; the others are cancelled then.
+        Exception: The first one of `source.fetch`, unless a second request makes up for it, `source.adopt` or
+            `source.record`; the others are cancelled then.
     """
-    course = _Course(ranges, source, may_hedge=may_hedge)
+    course = _Course(ranges, source, hedges)
     await spread(course.work_list(), course.do, may_grow)
 
 
@@ -90,24 +113,22 @@ def late_after_seconds(came_in_seconds: Iterable[float]) -> float:
 class _Course(Generic[T]):
     """The way of all ranges of one object."""
 
-    def __init__(self, ranges: Iterable[ByteRange], source: RangeSource[T], *, may_hedge: bool) -> None:
+    def __init__(self, ranges: Iterable[ByteRange], source: RangeSource[T], hedges: HedgeBudget) -> None:
         self._ranges = ranges
         self._source = source
-        self._may_hedge = may_hedge
+        self._hedges = hedges
         self._running: dict[int, _Running] = {}
         self._done: set[int] = set()
         self._came_in_seconds: list[float] = []
-        self._hedges = 0
         self._changed = anyio.Event()
 
     async def work_list(self) -> AsyncIterator[ByteRange | _Running]:
         """Every range once, then the late ones, as they become late, until all have come."""
         for wanted in self._ranges:
             yield wanted
-        while self._may_hedge and self._running:
+        while self._hedges.total and self._running:
             late = self._latest()
-            if late is not None and self._hedges < HEDGES:
-                self._hedges += 1
+            if late is not None and self._hedges.take():
                 late.hedge = anyio.CancelScope()
                 yield late
                 continue
@@ -121,7 +142,8 @@ class _Course(Generic[T]):
             try:
                 await self._hedge(what)
             finally:
-                self._hedges -= 1
+                what.hedge_ended.set()
+                self._hedges.give_back()
                 self._tell()
         else:
             await self._fetch(what)
@@ -132,6 +154,12 @@ class _Course(Generic[T]):
             with running.scope:
                 await self._source.fetch(wanted)
                 self._done.add(wanted.number)
+                self._came_in_seconds.append(anyio.current_time() - running.began_seconds)
+        except TransferError:
+            running.ended.set()
+            if not await self._is_made_up_for(running):
+                raise
+            return
         finally:
             del self._running[wanted.number]
             running.ended.set()
@@ -139,15 +167,23 @@ class _Course(Generic[T]):
                 running.hedge.cancel()
             self._tell()
         if wanted.number in self._done:
-            self._came_in_seconds.append(anyio.current_time() - running.began_seconds)
+            await self._source.record(wanted)
+
+    async def _is_made_up_for(self, failed: _Running) -> bool:
+        """Whether a second request, which is on its way, brings what the first one has failed to bring."""
+        if failed.hedge is None:
+            return False
+        await failed.hedge_ended.wait()
+        return failed.wanted.number in self._done
 
     async def _hedge(self, late: _Running) -> None:
-        if late.hedge is None or late.wanted.number in self._done:
+        wanted = late.wanted
+        if late.hedge is None or wanted.number in self._done:
             return
         brought: list[T] = []
         with late.hedge:
             try:
-                brought.append(await self._source.fetch_aside(late.wanted))
+                brought.append(await self._source.fetch_aside(wanted))
             except TransferError:
                 # The first request is still on its way, with its own attempts.
                 return
@@ -155,11 +191,12 @@ class _Course(Generic[T]):
             return
         late.scope.cancel()
         await late.ended.wait()
-        if late.wanted.number in self._done:
-            self._source.drop(late.wanted)
+        if wanted.number in self._done:
+            self._source.drop(wanted)
             return
-        await self._source.adopt(late.wanted, brought[0])
-        self._done.add(late.wanted.number)
+        await self._source.adopt(wanted, brought[0])
+        self._done.add(wanted.number)
+        await self._source.record(wanted)
 
     def _latest(self) -> _Running | None:
         """The range that has been on its way the longest, if it is late and nobody has asked for it again."""
@@ -170,11 +207,12 @@ class _Course(Generic[T]):
         return oldest
 
     def _pause_seconds(self) -> float:
-        """Until the next range becomes late, if nothing changes before."""
+        """Until the next range becomes late, if nothing changes before; a while when all hedges are taken elsewhere."""
         began = [running.began_seconds for running in self._running.values() if running.hedge is None]
-        if not began or self._hedges >= HEDGES:
+        if not began:
             return float("inf")
-        return max(0.0, min(began) + late_after_seconds(self._came_in_seconds) - anyio.current_time())
+        late_seconds = min(began) + late_after_seconds(self._came_in_seconds) - anyio.current_time()
+        return late_seconds if late_seconds > 0 else LATE_FLOOR_SECONDS
 
     def _tell(self) -> None:
         self._changed.set()

@@ -38,6 +38,7 @@ class Claim:
         self._on_finish: Final = on_finish
         self.has_upload = item.upload_id is not None
         self._journal = journal
+        self._is_on_disk = True
 
     @classmethod
     def forgetful(cls, identity: ItemIdentity) -> Claim:
@@ -48,7 +49,7 @@ class Claim:
     @property
     def remembers(self) -> bool:
         """Whether a later run can go on from here."""
-        return self._journal is not None and self.item.id > 0
+        return self._journal is not None and self.item.id > 0 and self._is_on_disk
 
     async def restart(self, identity: ItemIdentity) -> None:
         """Forget the parts: the item is another one now, or they are lost."""
@@ -60,26 +61,32 @@ class Claim:
         """Record the upload that its parts go to; returns when that is on disk."""
         self.has_upload = True
         if self._journal is not None:
-            await self._journal.set_upload(self.item.id, upload_id)
+            self._is_on_disk = await self._journal.set_upload(self.item.id, upload_id)
 
     async def set_temporary(self, temporary: str) -> None:
         """Record the file that its ranges go to; returns when that is on disk."""
         if self._journal is not None:
-            await self._journal.set_temporary(self.item.id, temporary)
+            self._is_on_disk = await self._journal.set_temporary(self.item.id, temporary)
 
     async def note_part(self, part: FinishedPart) -> None:
         """Record a part that the store has acknowledged or the file holds; returns when that is on disk."""
         if self._journal is not None:
             await self._journal.note_part(self.item.id, part)
 
-    async def done(self, name: str, fingerprint: str, size: int) -> None:
+    async def done(self, name: str, fingerprint: str, size: int, *, counts: bool) -> None:
         """The item is moved. Nothing happens after this, `finish` or `release`.
+
+        Args:
+            name: What it is called in its job.
+            fingerprint: What must be the same for it to be left out by a later run.
+            size: In bytes.
+            counts: Whether a later run of the job shall leave it out at all.
 
         At no moment the journal knows neither the parts nor that they are all there: in a tree the item is noted as
         finished before its parts are forgotten; alone, they are forgotten with the job.
         """
         if self._note is not None:
-            if self._journal is not None:
+            if self._journal is not None and counts:
                 self._note(name, fingerprint, size)
             await self.finish()
         elif self._journal is not None:

@@ -97,10 +97,11 @@ async def forget_job(folder: str, job: UnfinishedJob, abort: AbortUpload, warn: 
         if not await journal.take(job.id):
             return
         try:
-            # As it is now: a run may have gone on with the job since it was listed.
-            held = [found for found in await journal.jobs() if found.id == job.id]
-            for item in (item for found in held for item in found.items):
+            for found in [item for now in await journal.jobs() if now.id == job.id for item in now.items]:
+                # Held, so that no run goes on with what is being removed.
+                item = await journal.claim(job.id, found.identity)
                 await forget_item(item, abort)
+                await journal.finish(item.id)
         except BaseException:
             await journal.end(job.id, keep=True)
             raise

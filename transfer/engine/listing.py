@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
-from transfer.model.errors import ProtocolError
+from transfer.engine.spread import each, spread
+from transfer.model.errors import ProtocolError, StoreError
 from transfer.model.locations import S3Location, has_wildcard
 from transfer.model.objects import CommonPrefix, ListedObject, ListPage
 from transfer.plan.naming import folder_prefix
 from transfer.plan.wildcards import compile_pattern, literal_prefix
 from transfer.stores.s3.listing import list_page
+from transfer.stores.s3.objects import head_object
 
 DELIMITER = "/"
 
 
 async def list_pages(
-    context: Context, bucket: str, prefix: str, *, delimiter: str = "", page_keys: int = 1000
+    context: Context, bucket: str, prefix: str, *, delimiter: str = "", start_after: str = "", page_keys: int = 1000
 ) -> AsyncIterator[ListPage]:
-    """All pages under a prefix, in the store's order.
+    """All pages under a prefix, or those after a key, in the store's order.
 
     Raises:
         ProtocolError: The store's page token does not advance: a listing that never ends is worth nothing.
@@ -28,13 +30,55 @@ async def list_pages(
     """
     token: str | None = None
     while True:
-        page = await _fetch_page(context, bucket, prefix, delimiter, token, page_keys)
+        page = await _fetch_page(context, bucket, prefix, delimiter, start_after, token, page_keys)
         yield page
         if page.next_token is None:
             return
         if page.next_token == token:
             raise ProtocolError("the listing does not advance", subject=str(S3Location(bucket, prefix)))
         token = page.next_token
+
+
+async def sizes_of_keys(context: Context, bucket: str, keys: Sequence[str]) -> dict[str, int]:
+    """Which of some keys that lie close together are there, and their sizes in bytes.
+
+    They are looked for in the listing between the first and the last of them, which costs a request for a thousand
+    keys; those that are not found are asked for one by one, since not all stores list in the order of bytes.
+
+    Raises:
+        StoreError: The store refused.
+        WireError: The conversation failed.
+    """
+    wanted = set(keys)
+    ordered = sorted(wanted, key=_bytes_of)
+    if not ordered:
+        return {}
+    prefix = _common_start(ordered[0], ordered[-1])
+    before_first = ordered[0][:-1] if len(ordered[0]) > len(prefix) + 1 else ""
+    found: dict[str, int] = {}
+    async for page in list_pages(context, bucket, prefix, start_after=before_first):
+        found.update((entry.key, entry.size) for entry in page.objects if entry.key in wanted)
+        if page.objects and _bytes_of(page.objects[-1].key) >= _bytes_of(ordered[-1]):
+            break
+
+    async def ask(key: str) -> None:
+        size = await _size_of(context, S3Location(bucket, key))
+        if size is not None:
+            found[key] = size
+
+    missing = [key for key in ordered if key not in found]
+    await spread(each(missing), ask, lambda workers: workers < context.lanes.limit)
+    return found
+
+
+async def _size_of(context: Context, location: S3Location) -> int | None:
+    try:
+        info = await context.attempts.run(location, lambda _: head_object(context.store, location), Tally())
+    except StoreError as error:
+        if error.status == 404:
+            return None
+        raise
+    return info.size
 
 
 async def list_tree(context: Context, location: S3Location) -> AsyncIterator[ListedObject]:
@@ -73,7 +117,17 @@ def _in_order(page: ListPage) -> list[ListedObject | CommonPrefix]:
     """Objects and prefixes of a page in one order, that of their UTF-8 bytes."""
     entries: list[ListedObject | CommonPrefix] = [CommonPrefix(prefix) for prefix in page.prefixes]
     entries += page.objects
-    return sorted(entries, key=lambda entry: _name(entry).encode("utf-8", "surrogateescape"))
+    return sorted(entries, key=lambda entry: _bytes_of(_name(entry)))
+
+
+def _common_start(first: str, last: str) -> str:
+    pairs = enumerate(zip(first, last, strict=False))
+    length = next((index for index, (one, other) in pairs if one != other), min(len(first), len(last)))
+    return first[:length]
+
+
+def _bytes_of(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
 
 
 def _name(entry: ListedObject | CommonPrefix) -> str:
@@ -81,10 +135,18 @@ def _name(entry: ListedObject | CommonPrefix) -> str:
 
 
 async def _fetch_page(
-    context: Context, bucket: str, prefix: str, delimiter: str, token: str | None, page_keys: int
+    context: Context, bucket: str, prefix: str, delimiter: str, start_after: str, token: str | None, page_keys: int
 ) -> ListPage:
     return await context.attempts.run(
         S3Location(bucket, prefix),
-        lambda _: list_page(context.store, bucket, prefix, delimiter=delimiter, token=token, page_keys=page_keys),
+        lambda _: list_page(
+            context.store,
+            bucket,
+            prefix,
+            delimiter=delimiter,
+            start_after=start_after,
+            token=token,
+            page_keys=page_keys,
+        ),
         Tally(),
     )

@@ -132,7 +132,11 @@ async def _begin(context: Context, target: ObjectToBe, claim: Claim, tally: Tall
     headers = {**target.headers, **creation_headers(target.algorithm)}
     upload, requests = await _create(context, target.location, headers, claim, tally)
     if requests > 1:
-        await abort_strays(context, target.location, began_seconds, upload.upload_id, tally)
+        try:
+            await abort_strays(context, target.location, began_seconds, upload.upload_id, tally)
+        except BaseException:
+            await _interrupt(context, upload, claim)
+            raise
     return upload
 
 
@@ -140,8 +144,11 @@ async def _give_up(context: Context, upload: MultipartUpload, claim: Claim, erro
     if claim.remembers and can_continue(error):
         await claim.release()
         return
-    await _abort_with_patience(context, upload, tally)
-    await claim.finish()
+    if await _abort_with_patience(context, upload, tally):
+        await claim.finish()
+    else:
+        # What is still there costs money: it stays known, for `clean`.
+        await claim.release()
 
 
 async def _interrupt(context: Context, upload: MultipartUpload, claim: Claim) -> None:
@@ -272,16 +279,23 @@ def _etag_of_parts(parts: Sequence[SentPart]) -> str | None:
         return None
 
 
-async def _abort_with_patience(context: Context, upload: MultipartUpload, tally: Tally) -> None:
-    """Free the parts after a failure, which the store's trouble may have caused: its next answers may be no better."""
+async def _abort_with_patience(context: Context, upload: MultipartUpload, tally: Tally) -> bool:
+    """Free the parts after a failure, which the store's trouble may have caused: its next answers may be no better.
+
+    Returns:
+        Whether the upload is gone.
+    """
     try:
         await context.attempts.run(upload.location, lambda _: multipart.abort_upload(context.store, upload), tally)
     except TransferError as error:
-        if not (isinstance(error, StoreError) and error.code == "NoSuchUpload"):
-            _warn_of_orphan(context, upload, error.message)
+        if isinstance(error, StoreError) and error.code == "NoSuchUpload":
+            return True
+        _warn_of_orphan(context, upload, error.message)
+        return False
     except BaseException:
         await abort_now(context, upload)
         raise
+    return True
 
 
 async def abort_now(context: Context, upload: MultipartUpload) -> None:

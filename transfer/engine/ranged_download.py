@@ -8,7 +8,7 @@ from typing import Final
 
 from transfer.engine.context import Context
 from transfer.engine.fingerprints import download_fingerprint, finished_object
-from transfer.engine.hedging import HEDGED_RANGE_BYTES, RangeSource, fetch_ranges
+from transfer.engine.hedging import HEDGED_RANGE_BYTES, HedgeBudget, RangeSource, fetch_ranges
 from transfer.engine.in_memory import receive_into_memory
 from transfer.engine.items import DownloadItem
 from transfer.engine.job import Claim, Job, can_continue
@@ -60,7 +60,9 @@ class RangedDownload:
                 path, fetched = resumed.path, await self._conclude_landed(plan, resumed)
             else:
                 path, fetched = await self._land_rest(claim, plan, resumed)
-            await claim.done(self._item.path, finished_object(plan.info.size, plan.info.etag), plan.info.size)
+            fingerprint = finished_object(plan.info.size, plan.info.etag)
+            counts = self._context.counts_as_finished(fetched[2])
+            await claim.done(self._item.path, fingerprint, plan.info.size, counts=counts)
             return path, fetched
         finally:
             await claim.release()
@@ -120,16 +122,17 @@ class RangedDownload:
 
         async def fetch(wanted: ByteRange) -> None:
             digests[wanted.number] = await self._fetch_range(landing, wanted, plan)
+
+        async def record(wanted: ByteRange) -> None:
             await self._remember(landing, claim, digests[wanted.number])
 
         async def adopt(wanted: ByteRange, content: bytearray) -> None:
             digests[wanted.number] = await self._land_from_memory(landing, wanted, content, plan)
-            await self._remember(landing, claim, digests[wanted.number])
 
         there = frozenset(digests)
         missing = (wanted for wanted in plan.ranges() if wanted.number not in there)
-        source = RangeSource(fetch, lambda wanted: self._fetch_aside(wanted, plan), adopt, self._drop)
-        await fetch_ranges(missing, source, self._context.may_add_part_worker, may_hedge=self._may_hedge(plan))
+        source = RangeSource(fetch, lambda wanted: self._fetch_aside(wanted, plan), adopt, self._drop, record)
+        await fetch_ranges(missing, source, self._context.may_add_part_worker, hedges=self._hedges(plan))
         arrived = await self._receiver.checksum(landing, plan, list(digests.values()))
         if plan.verification.certain and not matches(plan, arrived):
             arrived = await self._mend(landing, plan, digests)
@@ -181,10 +184,12 @@ class RangedDownload:
         # The lane is free by now: another request starts while this range is digested.
         return await self._receiver.digest(landing, wanted, plan.part_algorithm)
 
-    def _may_hedge(self, plan: DownloadPlan) -> bool:
-        """Whether late ranges are asked for twice: not when the user wants few bytes to move."""
+    def _hedges(self, plan: DownloadPlan) -> HedgeBudget:
+        """How many late ranges may be asked for twice: none when the user wants few bytes to move."""
         options = self._context.options
-        return options.limit_rate_bytes_per_second is None and plan.part_size_bytes <= HEDGED_RANGE_BYTES
+        if options.limit_rate_bytes_per_second is not None or plan.part_size_bytes > HEDGED_RANGE_BYTES:
+            return HedgeBudget(0)
+        return self._context.hedges
 
     async def _fetch_aside(self, wanted: ByteRange, plan: DownloadPlan) -> bytearray:
         async def fetch(flow: Flow) -> bytearray:

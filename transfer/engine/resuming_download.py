@@ -84,6 +84,8 @@ async def resume_download(
     if landing is None:
         landed = await _landed(context, plan, identity, known.parts)
         if not landed.is_landed:
+            if known.parts:
+                context.on_event(Warned(f"{identity.destination}: the file that was begun is gone: anew"))
             await claim.restart(identity)
         return landed
     try:

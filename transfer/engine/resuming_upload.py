@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.fingerprints import is_same_file
 from transfer.engine.job import Claim
 from transfer.engine.multipart import ObjectToBe, Resumed, settle_completed
 from transfer.engine.reconciling import Doubtful, covers, reconcile
@@ -31,6 +32,8 @@ from transfer.stores.s3.xml import UploadedPart
 DigestRange = Callable[[ByteRange, ChecksumAlgorithm], Awaitable[bytes]]
 """The raw checksum of a range of the source as it is now."""
 
+_LISTS_NO_PARTS = frozenset({400, 405, 501})
+"""Answers of stores that know no ListParts."""
 _CHECKERS = 2
 """Parts compared with the source at a time: reading and digesting keep about two cores busy."""
 
@@ -70,11 +73,7 @@ async def resume_upload(
         return None
     upload = MultipartUpload(target.location, known.upload_id)
     if known.identity.fingerprint != identity.fingerprint:
-        context.on_event(
-            Warned(
-                f"{identity.source}: changed since its upload was interrupted, or is to be sent in another way: anew"
-            )
-        )
+        context.on_event(Warned(_why_anew(known.identity.fingerprint, identity)))
         with _naming_the_way_out():
             await abort(context, upload, tally)
         await claim.restart(identity)
@@ -83,6 +82,9 @@ async def resume_upload(
         with _naming_the_way_out():
             listed = await all_parts(context, upload, tally)
     except StoreError as error:
+        if error.status in _LISTS_NO_PARTS and error.code != "NoSuchUpload":
+            await _begin_anew(context, claim, identity, upload, error.message, tally)
+            return None
         if error.code != "NoSuchUpload":
             raise
         return await _without_upload(context, target, claim, identity, upload, ranges, tally)
@@ -99,6 +101,16 @@ def _naming_the_way_out() -> Iterator[None]:
             error.message = f"the unfinished upload of an earlier run is out of reach: {error.message}"
             error.remedy = "ask for access to unfinished uploads, or begin anew with --no-resume"
         raise
+
+
+async def _begin_anew(
+    context: Context, claim: Claim, identity: ItemIdentity, upload: MultipartUpload, reason: str, tally: Tally
+) -> None:
+    """The store does not tell which parts it holds: nothing can be gone on with."""
+    context.on_event(Warned(f"{identity.source}: the store does not list the parts it holds ({reason}): anew"))
+    with _naming_the_way_out():
+        await abort(context, upload, tally)
+    await claim.restart(identity)
 
 
 async def _without_upload(
@@ -120,8 +132,15 @@ async def _without_upload(
         proof = await settle_completed(context, upload, target.algorithm, parts, tally)
         if proof is not None:
             return proof
+    context.on_event(Warned(f"{identity.source}: its unfinished upload is gone from the store: anew"))
     await claim.restart(identity)
     return None
+
+
+def _why_anew(recorded: str, identity: ItemIdentity) -> str:
+    if is_same_file(recorded, identity.fingerprint):
+        return f"{identity.source}: its parts or properties are to be others than before the interruption: anew"
+    return f"{identity.source}: the file changed since its upload was interrupted: anew"
 
 
 async def _parts_that_count(

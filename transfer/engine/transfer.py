@@ -308,6 +308,14 @@ class Transfer:
         context = self._running()
         return self._stream(lambda deliver: abort_pending(context, locations, older_than_seconds, dry_run, deliver))
 
+    async def address_of(self, bucket: str) -> str:
+        """Where a bucket is, as a URL.
+
+        Raises:
+            ConfigurationError: No such place can be named.
+        """
+        return await self._running().store.address_of(bucket)
+
     async def make_bucket(self, bucket: str) -> None:
         """Make a bucket in the region of the run.
 

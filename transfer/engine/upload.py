@@ -33,7 +33,7 @@ from transfer.integrity.digests import encode_value, new_digest
 from transfer.integrity.files import digest_file_range
 from transfer.integrity.proof import SentPart
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
-from transfer.model.errors import LocalFileError, SourceChangedError, TransferError
+from transfer.model.errors import LocalFileError, SourceChangedError, StoreError, TransferError
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
 from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, UnfinishedItem
@@ -142,12 +142,12 @@ class _FileUpload:
                     self._count_resumed(sum(part.length for part in resumed.parts))
                 proof = await multipart_upload(self._context, target, claim, resumed, self._send_parts, self._tally)
         except TransferError as error:
-            if not can_continue(error) and not claim.has_upload:
-                # Nothing is at the store yet, so there is nothing to go on with.
+            if not claim.has_upload and (isinstance(error, StoreError) or not can_continue(error)):
+                # The store has said that nothing is there, so there is nothing to go on with.
                 await claim.finish()
             raise
         else:
-            await claim.done(*self._finished())
+            await claim.done(*self._finished(), counts=self._context.counts_as_finished(proof.verified_by))
             return proof
         finally:
             await claim.release()
@@ -198,7 +198,8 @@ class _FileUpload:
         self._source.check_unchanged()
         ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))
         proof = await prove(self._context, self._location, ours, written, (), self._tally)
-        self._job.note_finished(*self._finished())
+        if self._context.counts_as_finished(proof.verified_by):
+            self._job.note_finished(*self._finished())
         return proof
 
     async def _send_parts(self, upload: MultipartUpload, earlier: Sequence[SentPart]) -> Sequence[SentPart]:

@@ -176,17 +176,19 @@ class DiskRecords:
         self._touch(job_id)
         return item.to_item(parts, is_new=is_new)
 
-    def set_upload(self, item_id: int, upload_id: str | None) -> None:
+    def set_upload(self, item_id: int, upload_id: str | None) -> bool:
         """See `Records`."""
         item = self.claims.items.get(item_id)
         if item is not None:
             self._keep_item(replace(item, upload_id=upload_id))
+        return item is not None
 
-    def set_temporary(self, item_id: int, temporary: str) -> None:
+    def set_temporary(self, item_id: int, temporary: str) -> bool:
         """See `Records`."""
         item = self.claims.items.get(item_id)
         if item is not None:
             self._keep_item(replace(item, temporary=temporary))
+        return item is not None
 
     def note_part(self, item_id: int, part: FinishedPart) -> None:
         """See `Records`."""

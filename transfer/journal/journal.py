@@ -74,13 +74,21 @@ class Journal:
             lambda records: records.claim(job_id, identity), lambda records, item: records.release(item.id)
         )
 
-    async def set_upload(self, item_id: int, upload_id: str | None) -> None:
-        """Record which multipart upload the parts are in; returns when that is committed."""
-        await self._writer.perform(lambda records: records.set_upload(item_id, upload_id))
+    async def set_upload(self, item_id: int, upload_id: str | None) -> bool:
+        """Record which multipart upload the parts are in.
 
-    async def set_temporary(self, item_id: int, temporary: str) -> None:
-        """Record which file the ranges are in; returns when that is committed."""
-        await self._writer.perform(lambda records: records.set_temporary(item_id, temporary))
+        Returns:
+            Whether that is on disk: not when there is no usable file.
+        """
+        return await self._writer.perform(lambda records: records.set_upload(item_id, upload_id))
+
+    async def set_temporary(self, item_id: int, temporary: str) -> bool:
+        """Record which file the ranges are in.
+
+        Returns:
+            Whether that is on disk: not when there is no usable file.
+        """
+        return await self._writer.perform(lambda records: records.set_temporary(item_id, temporary))
 
     async def note_part(self, item_id: int, part: FinishedPart) -> None:
         """Record that a part is done; returns when that is committed, together with other calls of the moment.

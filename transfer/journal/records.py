@@ -56,11 +56,11 @@ class Records(Protocol):
     def claim(self, job_id: int, identity: ItemIdentity) -> UnfinishedItem:
         """Hold an item."""
 
-    def set_upload(self, item_id: int, upload_id: str | None) -> None:
-        """Record the multipart upload."""
+    def set_upload(self, item_id: int, upload_id: str | None) -> bool:
+        """Record the multipart upload; whether it is written down."""
 
-    def set_temporary(self, item_id: int, temporary: str) -> None:
-        """Record the temporary file."""
+    def set_temporary(self, item_id: int, temporary: str) -> bool:
+        """Record the temporary file; whether it is written down."""
 
     def note_part(self, item_id: int, part: FinishedPart) -> None:
         """Record that a part is done."""
@@ -122,11 +122,13 @@ class MemoryRecords:
         self.claims.hold_item(item)
         return item.to_item((), is_new=True)
 
-    def set_upload(self, item_id: int, upload_id: str | None) -> None:
+    def set_upload(self, item_id: int, upload_id: str | None) -> bool:  # noqa: ARG002 - nothing is written down
         """See `Records`."""
+        return False
 
-    def set_temporary(self, item_id: int, temporary: str) -> None:
+    def set_temporary(self, item_id: int, temporary: str) -> bool:  # noqa: ARG002 - nothing is written down
         """See `Records`."""
+        return False
 
     def note_part(self, item_id: int, part: FinishedPart) -> None:
         """See `Records`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 import threading
 from functools import cache
 from pathlib import Path
@@ -18,11 +19,21 @@ from pathlib import Path
 from transfer.model.errors import LocalFileError
 from transfer.stores.local.folders import Folder, clash_error, open_below, split_relative
 from transfer.stores.local.storage import reserve, sync_file
-from transfer.stores.local.temporary import create_temporary, is_temporary_of, open_temporary
+from transfer.stores.local.temporary import (
+    create_temporary,
+    is_temporary_of,
+    open_temporary,
+    remove_open,
+    still_means,
+)
 from transfer.stores.local.walk import kind_of
 
 _SYSTEM_LINKS = ("/proc/", "/dev/")
 """Where links such as /dev/stdout lead; behind one may well be a regular file, when output is redirected."""
+
+_ONLY_CLOSED_FILES_MOVE = sys.platform == "win32"
+"""Whether a file must be closed before it is renamed or removed. Elsewhere it stays open until then: its descriptor
+holds the lock that keeps others from taking it over."""
 
 _UMASK_LOCK = threading.Lock()
 
@@ -131,8 +142,8 @@ class DurableFile:
                 write.
 
         Raises:
-            LocalFileError: The system refuses, or the final name has become a folder. The temporary file is
-            gone.
+            LocalFileError: The system refuses, the final name has become a folder, or the temporary name has come to
+                mean nothing or the file of another. The temporary file is gone.
             ValueError: The file was committed or discarded before.
         """
         if self._temporary is None:
@@ -140,6 +151,7 @@ class DurableFile:
         try:
             self._finish_contents(mtime_ns)
             _require_replaceable(self._folder, self._name)
+            self._require_own(self._temporary)
             self._folder.replace(self._temporary, self._name)
             self._temporary = None
             self._folder.sync()
@@ -152,10 +164,13 @@ class DurableFile:
 
     def discard(self) -> None:
         """Remove what is unfinished and close everything. Never raises; harmless after `commit` and twice."""
+        temporary, self._temporary = self._temporary, None
+        if temporary is not None and self.fd >= 0 and not _ONLY_CLOSED_FILES_MOVE:
+            with contextlib.suppress(OSError):
+                remove_open(self._folder, temporary, self.fd)
         with contextlib.suppress(OSError):
             self._close_file()
-        temporary, self._temporary = self._temporary, None
-        if temporary is not None:
+        if temporary is not None and _ONLY_CLOSED_FILES_MOVE:
             with contextlib.suppress(OSError):
                 self._folder.remove_file(temporary)
         with contextlib.suppress(OSError):
@@ -183,10 +198,20 @@ class DurableFile:
         if times is not None and os.utime in os.supports_fd:
             os.utime(self.fd, ns=times)
         sync_file(self.fd)
-        # Windows renames closed files only, and knows no utime on a descriptor.
-        self._close_file()
+        if _ONLY_CLOSED_FILES_MOVE:
+            self._close_file()
+        # Windows knows no utime on a descriptor, and would change the time again when it closes the file.
         if times is not None and os.utime not in os.supports_fd and self._temporary is not None:
             os.utime(Path(self._folder.path, self._temporary), ns=times)
+
+    def _require_own(self, temporary: str) -> None:
+        """Never give the final name to bytes of another. What is closed had a name of its own, and no lock."""
+        if self.fd >= 0 and not still_means(self._folder, temporary, self.fd):
+            raise LocalFileError(
+                "another process took the temporary file",
+                subject=self.path,
+                remedy="run again when nothing else writes or cleans up in this folder",
+            )
 
     def _close_file(self) -> None:
         if self.fd >= 0:

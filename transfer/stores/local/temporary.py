@@ -2,8 +2,11 @@
 
 They lie beside the final name and end in `TEMPORARY_SUFFIX`. Those of large files have a name of their own each, which
 the caller records before the file is made. Those of small files have the same name in every run, so that a run takes
-what a killed one has left; a lock that dies with its process tells that from a file that is being written. Every call
-blocks: for worker threads.
+what a killed one has left; a lock that dies with its process tells that from a file that is being written.
+
+Who has locked the file that the name means, and has looked that it still means it, alone may change, rename or remove
+it. So the lock must outlast the name: to close the descriptor any earlier gives the file away. Every call blocks: for
+worker threads.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ def create_temporary(folder: Folder, name: str) -> tuple[str, int]:
     """Make a temporary file for `name`, in place of one that a killed run has left.
 
     Returns:
-        Its name and its descriptor; the file is empty.
+        Its name and its descriptor; the file is empty. The descriptor may hold the lock that owns the name.
 
     Raises:
         OSError: As the system says.
@@ -100,6 +103,26 @@ def remove_temporary(path: str, temporary: str) -> None:
         raise LocalFileError.from_os_error(error, str(target.with_name(temporary))) from error
 
 
+def still_means(folder: Folder, temporary: str, fd: int) -> bool:
+    """Whether the name means the open file, and not nothing or another one.
+
+    Raises:
+        OSError: As the system says.
+    """
+    named, held = folder.status(temporary, follow_symlinks=False), os.fstat(fd)
+    return named is not None and (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
+
+
+def remove_open(folder: Folder, temporary: str, fd: int) -> None:
+    """Remove the open file, whose descriptor stays open; a file of another that has come by its name is left alone.
+
+    Raises:
+        OSError: As the system says.
+    """
+    if still_means(folder, temporary, fd):
+        folder.remove_file(temporary)
+
+
 def _named(name: str, token: str) -> str:
     kept = name.encode("utf-8", "ignore")[:_KEPT_NAME_BYTES].decode("utf-8", "ignore")
     return f".{kept}.{token}{TEMPORARY_SUFFIX}"
@@ -109,28 +132,29 @@ def _take(folder: Folder, temporary: str) -> int | None:
     """Make the file and lock it, or take one over that nobody has locked; None when somebody has, or nothing locks."""
     if sys.platform == "win32":
         return None
+    made = True
     try:
         fd: int | None = folder.create_file(temporary)
     except FileExistsError:
-        fd = _open_existing(folder, temporary)
+        made, fd = False, _open_existing(folder, temporary)
     if fd is None:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _is_still(folder, temporary, fd):
+        # A former owner may have renamed or removed it between the opening and the lock.
+        if still_means(folder, temporary, fd):
             os.fchmod(fd, 0o600)
             os.ftruncate(fd, 0)
             return fd
-    except OSError:
+    except BlockingIOError:
+        # It belongs to whoever has locked it, even to one that was faster than its maker.
         pass
+    except OSError:
+        if made:
+            with contextlib.suppress(OSError):
+                remove_open(folder, temporary, fd)
     os.close(fd)
     return None
-
-
-def _is_still(folder: Folder, temporary: str, fd: int) -> bool:
-    """Whether the name still means the file that was locked: its former owner may just have renamed it."""
-    named, held = folder.status(temporary, follow_symlinks=False), os.fstat(fd)
-    return named is not None and (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)
 
 
 def _is_ours(status: os.stat_result) -> bool:

@@ -17,7 +17,14 @@ DELETE_BATCH_KEYS = 1000
 
 
 async def list_page(
-    store: S3Store, bucket: str, prefix: str, *, delimiter: str = "", token: str | None = None, page_keys: int = 1000
+    store: S3Store,
+    bucket: str,
+    prefix: str,
+    *,
+    delimiter: str = "",
+    start_after: str = "",
+    token: str | None = None,
+    page_keys: int = 1000,
 ) -> ListPage:
     """Fetch one page of a bucket's keys (ListObjectsV2).
 
@@ -26,6 +33,7 @@ async def list_page(
         bucket: Its name.
         prefix: Only keys that start with it.
         delimiter: Keys that go on beyond it are shown as common prefixes; "" shows all keys.
+        start_after: Only keys after it, for the first page.
         token: Where to go on: `ListPage.next_token` of the page before.
         page_keys: At most so many entries, 1000 at most.
 
@@ -36,6 +44,8 @@ async def list_page(
     query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", str(page_keys)), ("prefix", prefix)]
     if delimiter:
         query.append(("delimiter", delimiter))
+    if start_after and token is None:
+        query.append(("start-after", start_after))
     if token is not None:
         query.append(("continuation-token", token))
     _, body = await store.fetch(Call("GET", S3Location(bucket), query))
