@@ -124,6 +124,39 @@ def test_resume_goes_on_with_a_killed_download_from_any_folder(cli: Cli, seaweed
     assert jobs(cli) == []
 
 
+def elsewhere(cli: Cli, name: str, bucket: str) -> str:
+    """Let the default profile go to the same server under another name; answers where it goes then."""
+    url = cli.server.endpoint_url.replace("127.0.0.1", name)
+    (cli.folder / "config").write_text(f"[default]\nendpoint_url = {url}\n")
+    return f"{url}/{bucket}"
+
+
+def test_a_profile_that_leads_elsewhere_now_keeps_the_job(
+    cli: Cli, seaweed_bucket: str, seaweed_oracle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is called by two names: to the one who asks these are two stores."""
+    environment = {name: value for name, value in cli.environment().items() if "ENDPOINT" not in name}
+    environment["AWS_CONFIG_FILE"] = str(cli.folder / "config")
+    monkeypatch.setattr(Cli, "environment", lambda _: environment)
+    first = elsewhere(cli, "127.0.0.1", seaweed_bucket)
+    url = f"s3://{seaweed_bucket}/large"
+    kill_midway(cli, "large", url)
+    before = jobs(cli)
+    second = elsewhere(cli, "localhost", seaweed_bucket)
+    cleaned = cli.run("clean")
+    assert (cleaned.returncode, cleaned.stdout) == (1, b"")
+    assert f"its upload is at {first}, but clean would ask {second};" in cleaned.stderr.decode()
+    assert (jobs(cli), len(uploads(seaweed_oracle, seaweed_bucket))) == (before, 1)
+    resumed = cli.run("resume")
+    assert resumed.returncode == 1
+    assert "job 1: still unfinished: its command went elsewhere" in lines_of(resumed.stderr)[-1]
+    assert f"while this one went to {first};" in lines_of(resumed.stderr)[-1]
+    assert jobs(cli) == before
+    elsewhere(cli, "127.0.0.1", seaweed_bucket)
+    cli.ok("resume")
+    assert (jobs(cli), uploads(seaweed_oracle, seaweed_bucket)) == ([], [])
+
+
 def test_resume_tells_machines_all_in_json(cli: Cli, seaweed_bucket: str) -> None:
     url = f"s3://{seaweed_bucket}/large"
     finished = kill_midway(cli, "large", url)

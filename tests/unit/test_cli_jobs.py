@@ -5,16 +5,17 @@ import json
 import os
 import shlex
 import sqlite3
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.support.cli_fake import Script, receipt, scripted
+from tests.support.cli_fake import Script, ScriptedTransfer, receipt, scripted
 from transfer.__main__ import main
 from transfer.engine.describing import REMEMBERED_VARIABLES
 from transfer.engine.state import STATE_FOLDER_VARIABLE
@@ -22,12 +23,46 @@ from transfer.journal.journal import Journal
 from transfer.model.errors import ConfigurationError, LocalFileError, StoreError
 from transfer.model.events import JobKept, JobResumed
 from transfer.model.options import AddressingStyle
-from transfer.model.receipts import Failure, Skip
+from transfer.model.receipts import Failure, Outcome, Skip
 from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, JobDescription
 
 MIB = 1024 * 1024
 ENDPOINT = "http://127.0.0.1:9000"
 DENIED = StoreError("access denied", status=403, code="AccessDenied", subject="s3://b/x")
+
+
+@dataclass
+class JobScript(Script):
+    """`is_elsewhere`: what is copied is another job; `is_kept`: the job cannot be brought to its end."""
+
+    address: str = ENDPOINT
+    is_elsewhere: bool = False
+    is_kept: bool = False
+
+
+class JobTransfer(ScriptedTransfer):
+    """Takes the job of its command up, and ends it when it comes to its end."""
+
+    script: JobScript
+
+    async def copy_many(
+        self, sources: Sequence[str], destination: str, *, recursive: bool = False, raw: bool = False
+    ) -> AsyncIterator[Outcome]:
+        async for outcome in super().copy_many(sources, destination, recursive=recursive, raw=raw):
+            yield outcome
+        assert self.script.options is not None
+        if self.script.is_elsewhere or any(isinstance(outcome, Failure) for outcome in self.script.outcomes):
+            return
+        journal = Journal(str(self.script.options.state_folder), no_warning)
+        for job in await journal.jobs():
+            if job.description.command == self.script.options.command and job.holder is None:
+                started = await journal.begin(job.description)
+                await journal.end(started.id, keep=self.script.is_kept)
+        await journal.aclose()
+
+    async def address_of(self, bucket: str) -> str:
+        self.script.calls.append(("address", bucket))
+        return self.script.address
 
 
 @pytest.fixture
@@ -38,9 +73,14 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def engine(state: Path) -> Iterator[Script]:
+def engine(state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobScript]:
     assert not state.exists()
-    with scripted(Script()) as script:
+    for name in REMEMBERED_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    script = JobScript()
+    with scripted(script):
+        module = sys.modules["transfer.engine.transfer"]
+        monkeypatch.setattr(module, "Transfer", type("Transfer", (JobTransfer,), {"script": script}))
         yield script
 
 
@@ -130,7 +170,7 @@ def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_nothing_unfinished_is_told_to_people_and_makes_no_journal(
-    engine: Script, state: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for command in ("jobs", "resume", "clean"):
         assert main([command]) == 0
@@ -145,7 +185,7 @@ def test_nothing_unfinished_is_told_to_people_and_makes_no_journal(
 
 
 def test_a_job_is_listed_with_its_command_and_how_far_it_is(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described(["cp", "big $1", "s3://b/big"], work), is_uploading=True)
     assert main(["jobs"]) == 0
@@ -158,7 +198,7 @@ def test_a_job_is_listed_with_its_command_and_how_far_it_is(
 
 
 def test_what_a_tree_has_finished_is_counted(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def run() -> None:
         journal = Journal(str(state), no_warning)
@@ -176,7 +216,7 @@ def test_what_a_tree_has_finished_is_counted(
     assert lines[2].endswith(", nothing finished yet")
 
 
-def test_a_job_as_json(engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_as_json(engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leave(state, described(["cp", "big", "s3://b/big"], work), is_uploading=True)
     (job,) = listed(capsys)
     (item,) = job.pop("items")
@@ -234,7 +274,7 @@ def test_names_of_a_job_cannot_steer_a_terminal(state: Path, work: Path, capsys:
 
 
 def test_a_job_of_a_program_names_what_it_moves(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described([], work))
     assert main(["jobs"]) == 0
@@ -247,7 +287,7 @@ def test_a_job_of_a_program_names_what_it_moves(
     assert engine.calls == []
 
 
-def test_the_last_word_of_a_run_says_how_to_go_on(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_word_of_a_run_says_how_to_go_on(engine: JobScript, capsys: pytest.CaptureFixture[str]) -> None:
     engine.events = [JobResumed(7, 1), JobKept(7)]
     engine.outcomes = [Failure("x", "s3://b/x", DENIED)]
     assert main(["cp", "a", "s3://b/"]) == 1
@@ -266,7 +306,7 @@ def test_the_last_word_of_a_run_says_how_to_go_on(engine: Script, capsys: pytest
 
 @pytest.mark.parametrize("ending", [ConfigurationError("no credentials"), ZeroDivisionError("bad")])
 def test_an_error_that_ends_the_run_comes_before_how_to_go_on(
-    engine: Script, capsys: pytest.CaptureFixture[str], ending: BaseException
+    engine: JobScript, capsys: pytest.CaptureFixture[str], ending: BaseException
 ) -> None:
     engine.events = [JobKept(7)]
     engine.outcomes = [ending]
@@ -278,7 +318,7 @@ def test_an_error_that_ends_the_run_comes_before_how_to_go_on(
 
 @pytest.mark.parametrize("flags", [[], ["-q"]])
 def test_an_interruption_says_how_to_go_on_in_one_line(
-    engine: Script, capsys: pytest.CaptureFixture[str], flags: list[str]
+    engine: JobScript, capsys: pytest.CaptureFixture[str], flags: list[str]
 ) -> None:
     engine.events = [JobKept(7)]
     engine.outcomes = [KeyboardInterrupt()]
@@ -292,7 +332,7 @@ def test_an_interruption_says_how_to_go_on_in_one_line(
 
 
 def test_a_state_folder_that_only_an_option_names_is_part_of_the_advice(
-    engine: Script, state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine.events = [JobKept(7)]
     main(["cp", "a", "s3://b/", "--state-dir", str(tmp_path / "my state")])
@@ -304,7 +344,7 @@ def test_a_state_folder_that_only_an_option_names_is_part_of_the_advice(
     assert engine.options.state_folder == str(state)
 
 
-def test_cp_goes_on_by_default_and_remembers_its_command(engine: Script) -> None:
+def test_cp_goes_on_by_default_and_remembers_its_command(engine: JobScript) -> None:
     assert main(["--profile", "x", "cp", "a", "s3://b/"]) == 0
     assert engine.options is not None
     assert (engine.options.resume, engine.options.command) == (True, ("--profile", "x", "cp", "a", "s3://b/"))
@@ -312,7 +352,7 @@ def test_cp_goes_on_by_default_and_remembers_its_command(engine: Script) -> None
     assert not engine.options.resume
 
 
-def test_what_was_moved_earlier_is_summed_up(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_moved_earlier_is_summed_up(engine: JobScript, capsys: pytest.CaptureFixture[str]) -> None:
     engine.outcomes = [replace(receipt("a", size=40 * MIB), resumed_bytes=30 * MIB), receipt("b", size=MIB)]
     assert main(["cp", "a", "b", "s3://b/", "-v"]) == 0
     told = capsys.readouterr().err
@@ -326,7 +366,7 @@ def test_what_was_moved_earlier_is_summed_up(engine: Script, capsys: pytest.Capt
 
 
 def test_resume_repeats_the_command_where_it_was_given(
-    engine: Script, state: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: JobScript, state: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path / "else" / "where"
     here.mkdir(parents=True)
@@ -344,7 +384,7 @@ def test_resume_repeats_the_command_where_it_was_given(
     assert engine.environment["AWS_ENDPOINT_URL"] == ENDPOINT
     assert engine.environment["AWS_REGION"] == "eu"
     assert "AWS_ENDPOINT_URL_S3" not in engine.environment
-    assert engine.environment["AWS_DEFAULT_PROFILE"] == "mine"
+    assert "AWS_DEFAULT_PROFILE" not in engine.environment
     assert engine.environment["AWS_SECRET_ACCESS_KEY"] == "new"
     assert engine.options is not None
     assert engine.options.command == command
@@ -353,19 +393,65 @@ def test_resume_repeats_the_command_where_it_was_given(
     assert (Path.cwd(), dict(os.environ)) == (here, before)
 
 
-def test_resume_goes_to_no_endpoint_that_the_command_did_not_have(
-    engine: Script, state: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("command", ["resume", "clean"])
+@pytest.mark.parametrize("then", [{}, {"AWS_PROFILE": "then"}, dict.fromkeys(REMEMBERED_VARIABLES, "then")])
+def test_a_job_has_exactly_the_variables_it_had(
+    engine: JobScript,
+    state: Path,
+    work: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    then: dict[str, str],
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://other")
-    monkeypatch.setenv("AWS_REGION", "now")
+    for name in REMEMBERED_VARIABLES:
+        monkeypatch.setenv(name, "now")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "now")
+    before = dict(os.environ)
+    leave(state, described(["cp", "big", "s3://b/big"], work, environment=then), is_uploading=True)
+    assert main([command]) == 0
+    assert {name: engine.environment[name] for name in REMEMBERED_VARIABLES if name in engine.environment} == then
+    assert engine.environment["AWS_ACCESS_KEY_ID"] == "now"
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("outcome", [receipt(), Skip("y", "a socket")])
+def test_a_command_that_goes_elsewhere_now_is_a_failure(
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str], outcome: Outcome
+) -> None:
+    leave(state, *(described(["cp", name, "s3://b/"], work, destination=name) for name in ("one", "two")))
+    engine.is_elsewhere, engine.outcomes = True, [outcome]
+    assert main(["resume", "-q"]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(": still unfinished: ")[0] for line in told] == ["transfer: job 1", "transfer: job 2"]
+    assert all(f"went elsewhere or is another job now, while this one went to {ENDPOINT}; " in line for line in told)
+    assert [job["job"] for job in listed(capsys)] == [1, 2]
+    assert main(["resume", "2", "--json"]) == 1
+    error = json_lines(capsys.readouterr().out)[-1]
+    assert (error["kind"], error["subject"]) == ("configuration", "job 2")
+
+
+def test_a_job_that_fails_is_not_said_to_be_another(
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     leave(state, described(["cp", "big", "s3://b/big"], work))
+    engine.outcomes = [Failure("x", "s3://b/x", DENIED)]
+    assert main(["resume"]) == 1
+    assert "elsewhere" not in capsys.readouterr().err
+    assert len(listed(capsys)) == 1
+
+
+def test_a_job_that_was_taken_up_and_kept_is_not_said_to_be_another(
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave(state, described(["cp", "big", "s3://b/big"], work))
+    engine.is_kept, engine.outcomes = True, [receipt()]
     assert main(["resume"]) == 0
-    assert "AWS_ENDPOINT_URL" not in engine.environment
-    assert (engine.environment["AWS_REGION"], os.environ["AWS_ENDPOINT_URL"]) == ("now", "http://other")
+    assert "elsewhere" not in capsys.readouterr().err
+    assert len(listed(capsys)) == 1
 
 
 def test_resume_puts_everything_back_after_a_failure(
-    engine: Script, state: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: JobScript, state: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
@@ -377,9 +463,10 @@ def test_resume_puts_everything_back_after_a_failure(
 
 
 def test_resume_tells_which_command_it_repeats(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described(["cp", "a b", "s3://b/big"], work))
+    engine.is_kept = True
     assert main(["resume", "1"]) == 0
     assert " && transfer cp 'a b' s3://b/big\n" in capsys.readouterr().err
     assert main(["resume", "1", "--json"]) == 0
@@ -395,7 +482,7 @@ def test_resume_tells_which_command_it_repeats(
 
 
 def test_resume_of_an_unknown_job_is_a_usage_error(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described(["cp", "big", "s3://b/big"], work))
     assert main(["resume", "5"]) == 2
@@ -404,7 +491,7 @@ def test_resume_of_an_unknown_job_is_a_usage_error(
 
 
 def test_resume_of_a_job_whose_folder_is_gone_is_one_clear_line(
-    engine: Script, state: Path, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described(["cp", "big", "s3://b/big"], work))
     work.rmdir()
@@ -417,7 +504,7 @@ def test_resume_of_a_job_whose_folder_is_gone_is_one_clear_line(
 
 
 def test_resume_works_in_a_folder_that_is_gone(
-    engine: Script, state: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: JobScript, state: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave(state, described(["cp", "big", "s3://b/big"], work))
     monkeypatch.chdir(tmp_path)
@@ -439,7 +526,7 @@ def test_resume_works_in_a_folder_that_is_gone(
     ],
 )
 def test_the_worst_exit_code_of_all_jobs_wins(
-    engine: Script, state: Path, work: Path, second: list[Any], code: int, monkeypatch: pytest.MonkeyPatch
+    engine: JobScript, state: Path, work: Path, second: list[Any], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = [["cp", name, f"s3://b/{name}"] for name in ("one", "two", "three")]
     leave(state, *(described(command, work, destination=command[2]) for command in commands))
@@ -455,7 +542,7 @@ def test_the_worst_exit_code_of_all_jobs_wins(
 
 
 def test_an_interruption_ends_resume_before_the_next_job(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, *(described(["cp", name, "s3://b/"], work, destination=name) for name in ("one", "two")))
     engine.outcomes = [KeyboardInterrupt()]
@@ -464,7 +551,7 @@ def test_an_interruption_ends_resume_before_the_next_job(
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_resume_of_all_leaves_running_jobs_out(engine: Script, state: Path, work: Path) -> None:
+def test_resume_of_all_leaves_running_jobs_out(engine: JobScript, state: Path, work: Path) -> None:
     leave(state, described(["cp", "one", "s3://b/one"], work))
     with held(state, described(["cp", "two", "s3://b/two"], work, destination="s3://b/two")):
         assert main(["resume"]) == 0
@@ -487,7 +574,7 @@ def age(state: Path, job_id: int, seconds: float, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("seconds", "is_given_up"), [(7 * 86400 + 1, True), (7 * 86400 - 60, False)])
 def test_clean_chooses_by_age(
-    engine: Script,
+    engine: JobScript,
     state: Path,
     work: Path,
     capsys: pytest.CaptureFixture[str],
@@ -504,8 +591,20 @@ def test_clean_chooses_by_age(
     assert engine.connection is None
 
 
+def test_a_clock_that_went_back_keeps_nothing_from_being_given_up(
+    engine: JobScript, state: Path, work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave(state, described(["cp", "big", "s3://b/big"], work))
+    with monkeypatch.context() as patch:
+        age(state, 1, -86400, patch)
+        assert main(["clean", "--older-than", "1s"]) == 0
+        assert capsys.readouterr().out == ""
+        assert main(["clean"]) == 0
+        assert capsys.readouterr().out == "gave up job 1: transfer cp big s3://b/big\n"
+
+
 def test_clean_leaves_a_running_job_alone_and_says_so(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described(["cp", "one", "s3://b/one"], work))
     with held(state, described(["cp", "two", "s3://b/two"], work, destination="s3://b/two")):
@@ -517,7 +616,7 @@ def test_clean_leaves_a_running_job_alone_and_says_so(
 
 
 def test_a_dry_run_of_clean_changes_nothing(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described(["cp", "big", "s3://b/big"], work), is_uploading=True)
     before = listed(capsys)
@@ -531,7 +630,7 @@ def test_a_dry_run_of_clean_changes_nothing(
 
 
 def test_clean_aborts_removes_and_forgets(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     temporary = work / ".big.0123456789ab.transfer"
     temporary.write_bytes(b"half")
@@ -550,7 +649,8 @@ def test_clean_aborts_removes_and_forgets(
     assert main(["clean", "--json"]) == 0
     (record,) = json_lines(capsys.readouterr().out)
     assert (record["type"], record["job"], len(record["items"])) == ("job_forgotten", 1, 3)
-    assert engine.calls == [("abort", "s3://b/x", "up1"), ("abort", "s3://b/y", "up2")]
+    assert engine.calls[-2:] == [("abort", "s3://b/x", "up1"), ("abort", "s3://b/y", "up2")]
+    assert {call for call in engine.calls if call[0] != "abort"} == {("address", "b")}
     assert engine.options is not None
     assert not engine.options.resume
     assert [path.name for path in work.iterdir()] == ["big"]
@@ -558,7 +658,7 @@ def test_clean_aborts_removes_and_forgets(
 
 
 def test_a_job_whose_upload_cannot_be_aborted_is_kept(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described(["cp", "big", "s3://b/big"], work), is_uploading=True)
     engine.outcomes = [StoreError("access denied", status=403, code="AccessDenied", subject="s3://b/big")]
@@ -568,8 +668,27 @@ def test_a_job_whose_upload_cannot_be_aborted_is_kept(
     assert len(listed(capsys)) == 1
 
 
+@pytest.mark.parametrize("outcome", [None, StoreError("gone", status=404, code="NoSuchBucket")])
+def test_clean_gives_nothing_up_at_another_store_than_the_jobs(
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str], outcome: StoreError | None
+) -> None:
+    leave(state, described(["cp", "big", "s3://b/big"], work), is_uploading=True)
+    engine.address = "http://other:9000"
+    engine.outcomes = [] if outcome is None else [outcome]
+    before = listed(capsys)
+    assert main(["clean", "--endpoint-url", "http://other:9000"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        f"transfer: job 1: s3://b/big: its upload is at {ENDPOINT}, but clean would ask http://other:9000; "
+        "give the --endpoint-url, --profile or --region that leads there\n"
+    )
+    assert listed(capsys) == before
+    assert engine.calls == [("address", "b")]
+
+
 def test_a_bucket_that_is_gone_keeps_no_job(
-    engine: Script, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave(state, described(["cp", "big", "s3://b/big"], work), is_uploading=True)
     engine.outcomes = [StoreError("gone", status=404, code="NoSuchBucket")]
@@ -588,7 +707,7 @@ REACHED: list[tuple[list[str], list[str], tuple[str | None, ...]]] = [
 
 @pytest.mark.parametrize(("options", "flags", "expected"), REACHED)
 def test_clean_reaches_the_store_by_the_options_of_the_command(
-    engine: Script, state: Path, work: Path, options: list[str], flags: list[str], expected: tuple[str | None, ...]
+    engine: JobScript, state: Path, work: Path, options: list[str], flags: list[str], expected: tuple[str | None, ...]
 ) -> None:
     for command in (["cp", "big", "s3://b/", *options], [*options, "cp", "big", "s3://b/"]):
         leave(state, described(command, work, environment={"AWS_ENDPOINT_URL": "http://e"}), is_uploading=True)
@@ -599,7 +718,7 @@ def test_clean_reaches_the_store_by_the_options_of_the_command(
         assert engine.environment["AWS_ENDPOINT_URL"] == "http://e"
 
 
-def test_clean_trusts_and_signs_as_the_command_did(engine: Script, state: Path, work: Path) -> None:
+def test_clean_trusts_and_signs_as_the_command_did(engine: JobScript, state: Path, work: Path) -> None:
     (work / "ca.pem").touch()
     command = "cp big s3://b/ --no-sign-request --ca-bundle ca.pem --addressing-style=path --stall-timeout 5"
     leave(state, described(command.split(), work), is_uploading=True)
@@ -611,7 +730,7 @@ def test_clean_trusts_and_signs_as_the_command_did(engine: Script, state: Path, 
 
 
 def test_clean_has_the_variables_of_the_command_while_it_aborts(
-    engine: Script, state: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+    engine: JobScript, state: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://now")
     monkeypatch.setenv("AWS_REGION", "now")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from transfer.engine.describing import REMEMBERED_VARIABLES, bucket_of, describe, is_resumable, is_tree
-from transfer.engine.planning import CopyRequest
+from transfer.engine.planning import CopyRequest, check_request
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.locations import LocalLocation, S3Location, StreamLocation, parse_location
 from transfer.model.objects import ObjectProperties
@@ -46,6 +46,18 @@ def test_slash_at_the_end_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert described(request("s3://b/k", "folder/")).destination == f"{tmp_path}/folder/"
     assert described(request("s3://b/k", "folder")).destination == f"{tmp_path}/folder"
     assert described(request("s3://b/k", "/")).destination == "/"
+
+
+def test_slash_at_the_end_of_a_tree_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    ways = [
+        described(check_request([f"{tmp_path}/tree{one}"], f"s3://b/k{other}", recursive=True, raw=False)).signature
+        for one in ("", "/")
+        for other in ("", "/")
+    ]
+    assert len(set(ways)) == 1
+    other = described(check_request([f"{tmp_path}/tree"], "s3://b/", recursive=True, raw=False)).signature
+    assert other not in ways
 
 
 def test_same_request_from_another_folder_is_the_same_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +123,26 @@ def test_only_what_chooses_the_store_is_remembered_of_the_environment() -> None:
     assert JobDescription.from_json(found.to_json()) == found
     for secret in ("key-id", "secret-key", "token"):
         assert secret not in found.to_json()
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize(
+    ("url", "is_kept"),
+    [
+        ("http://127.0.0.1:9000", True),
+        ("https://host/path", True),
+        ("https://user:s3cret@host", False),
+        ("https://s3cret@host", False),
+        ("user:s3cret@host", False),
+        ("https://s3cret@[host", False),
+        ("", False),
+    ],
+)
+def test_a_url_that_no_command_could_use_is_not_remembered(name: str, url: str, is_kept: bool) -> None:
+    found = described(request("/a", "s3://b/k"), environment={name: url, "AWS_REGION": "r"})
+    expected = {"AWS_REGION": "r"} | ({name: url} if is_kept else {})
+    assert dict(found.environment) == expected
+    assert "s3cret" not in found.to_json()
 
 
 def test_variables_of_the_environment_make_no_other_job() -> None:

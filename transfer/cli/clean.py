@@ -17,14 +17,16 @@ from transfer.cli.output import Output
 from transfer.cli.run import run
 from transfer.cli.surroundings import connection_of, variables_of
 from transfer.engine.state import state_folder
-from transfer.model.errors import StoreError, TransferError
+from transfer.model.errors import ConfigurationError, StoreError, TransferError
 from transfer.model.events import Warned
+from transfer.model.locations import parse_s3_location
 from transfer.model.options import TransferOptions
 from transfer.model.receipts import Skip
 from transfer.model.unfinished import UnfinishedJob
 
 if TYPE_CHECKING:
     from transfer.engine.jobs import AbortUpload
+    from transfer.engine.transfer import Transfer
 
 EXAMPLES = """
 Examples:
@@ -34,8 +36,10 @@ Examples:
 Aborts the multipart uploads and removes the temporary files of unfinished jobs,
 then forgets them. Finished objects and files are never touched. A job that a
 running process works on is left alone. --older-than counts from the last run.
-The store is reached as each job's own command did, unless options here say
-otherwise.
+The store is reached by each job's own options and by the variables that it had:
+an endpoint, profile or region that is set only now is left out, one that is
+given as an option here wins. If that leads to another address than the job's,
+nothing of the job is given up.
 """
 
 
@@ -55,7 +59,7 @@ def clean(
         output.output(),
         connection,
         state_folder(None if state_dir is None else str(state_dir)),
-        age_seconds("--older-than", older_than) or 0.0,
+        age_seconds("--older-than", older_than),
         dry_run,
     )
     return run(cleaning.output, cleaning.work)
@@ -68,7 +72,7 @@ class _Cleaning:
     output: Output
     connection: ConnectionFlags
     folder: str
-    age_seconds: float
+    least_age_seconds: float | None
     is_dry_run: bool
 
     async def work(self) -> ExitCode:
@@ -81,7 +85,7 @@ class _Cleaning:
         if not found:
             self.output.show(NoJobs())
         for job in found:
-            if time.time() - job.touched_seconds < self.age_seconds:
+            if not self._is_old_enough(job):
                 continue
             if job.holder is not None:
                 self.output.show(Skip(f"job {job.id}", f"process {job.holder.process_id} works on it"))
@@ -93,6 +97,12 @@ class _Cleaning:
                 self.output.show(error)
                 code = ExitCode.FAILED
         return code
+
+    def _is_old_enough(self, job: UnfinishedJob) -> bool:
+        if self.least_age_seconds is None:
+            return True
+        # A clock that was set back makes no age below nothing.
+        return max(0.0, time.time() - job.touched_seconds) >= self.least_age_seconds
 
     async def _give_up(self, job: UnfinishedJob) -> None:
         if self.is_dry_run:
@@ -112,6 +122,7 @@ class _Cleaning:
             async with Transfer(
                 connection=connection, options=TransferOptions(resume=False), on_event=self.output.event
             ) as transfer:
+                await _check_address(transfer, job)
 
                 async def abort(location: str, upload_id: str) -> None:
                     try:
@@ -129,6 +140,25 @@ class _Cleaning:
 
     def _warn(self, message: str) -> None:
         self.output.event(Warned(message))
+
+
+async def _check_address(transfer: Transfer, job: UnfinishedJob) -> None:
+    """Make sure that the job's own store is asked: another one truly says that it knows no such upload.
+
+    Raises:
+        ConfigurationError: The job's uploads are elsewhere, or no address can be named.
+    """
+    for item in job.items:
+        if item.upload_id is None:
+            continue
+        there = item.identity.endpoint
+        here = await transfer.address_of(parse_s3_location(item.identity.destination).bucket)
+        if here != there:
+            raise ConfigurationError(
+                f"its upload is at {there}, but clean would ask {here}",
+                subject=item.identity.destination,
+                remedy="give the --endpoint-url, --profile or --region that leads there",
+            )
 
 
 async def _abort_nothing(location: str, upload_id: str) -> None:

@@ -19,28 +19,19 @@ from transfer.model.errors import LocalFileError
 from transfer.model.options import AddressingStyle
 from transfer.model.unfinished import JobDescription
 
-_ENDPOINT = frozenset({"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"})
-_ALTERNATIVES = (
-    _ENDPOINT,
-    frozenset({"AWS_PROFILE", "AWS_DEFAULT_PROFILE"}),
-    frozenset({"AWS_REGION", "AWS_DEFAULT_REGION"}),
-)
-"""Variables that name the same thing: one that was not set then must not win over the one that was."""
-
 
 @contextmanager
 def variables_of(description: JobDescription) -> Iterator[None]:
-    """Have the variables that the command had.
+    """Have those variables that say where a command goes as the command had them.
 
-    An endpoint that the environment names only now is taken away: the command went elsewhere.
+    One that is set only now is taken away: it could send the command to another store.
     """
+    from transfer.engine.describing import REMEMBERED_VARIABLES
+
     kept = dict(os.environ)
-    remembered = dict(description.environment)
-    for names in _ALTERNATIVES:
-        if names is _ENDPOINT or names & remembered.keys():
-            for name in names:
-                os.environ.pop(name, None)
-    os.environ.update(remembered)
+    for name in REMEMBERED_VARIABLES:
+        os.environ.pop(name, None)
+    os.environ.update(description.environment)
     try:
         yield
     finally:
