@@ -12,6 +12,7 @@ from transfer.engine import listing
 from transfer.engine.listing import sizes_of_keys
 from transfer.model.errors import UsageError
 from transfer.model.objects import CommonPrefix, ListedObject
+from transfer.stores.s3 import listing as s3_listing
 
 TREE = {"a": b"1", "dir/b": b"22", "dir/deep/c": b"333", "dir-x": b"4", "z z+%.txt": b"55555"}
 
@@ -145,7 +146,7 @@ async def test_sizes_of_some_keys(tree_bucket: str, keys: list[str], expected: d
 
 
 async def test_sizes_of_keys_beyond_a_page_are_found(tree_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = listing.list_page
+    real = s3_listing.list_page
     asked: list[str] = []
 
     async def one_key(*args: Any, **named: Any) -> Any:
