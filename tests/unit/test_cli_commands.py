@@ -76,6 +76,18 @@ def test_a_failure_is_one_line_with_its_remedy(engine: Script, capsys: pytest.Ca
     assert lines[2].endswith(", 2 failed")
 
 
+@pytest.mark.parametrize("ending", [Failure("-", "s3://b/x", DENIED), KeyboardInterrupt()])
+def test_what_came_from_standard_input_is_said_to_be_lost(
+    engine: Script, capsys: pytest.CaptureFixture[str], ending: Any
+) -> None:
+    engine.outcomes = [ending]
+    assert main(["cp", "-", "s3://b/x"]) != 0
+    assert "standard input cannot be read twice: give all of it again" in capsys.readouterr().err
+    engine.outcomes = [ending]
+    assert main(["cp", "a", "s3://b/x"]) != 0
+    assert "standard input" not in capsys.readouterr().err
+
+
 def test_a_folder_is_moved_but_neither_verified_nor_unverified(
     engine: Script, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """What `transfer mpu` asks of the engine, says, and exits with."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +38,16 @@ def test_uploads_are_listed_with_time_object_and_name(engine: Script, capsys: py
     assert first[19:] == " s3://b/p/a\\x1b b id1"
     assert second == f"{'-':<19} s3://b/p/c id2"
     assert engine.calls == [("mpu ls", "s3://b/p")]
+
+
+def test_only_old_uploads_are_listed_when_asked_for(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.uploads = (*LISTED, PendingUpload("p/young", "id3", time.time() - 60))
+    assert main(["mpu", "ls", "--older-than", "1h", "s3://b/p"]) == 0
+    old = capsys.readouterr().out
+    assert "id1" in old
+    assert "id3" not in old
+    assert main(["mpu", "ls", "--older-than", "30s", "s3://b/p"]) == 0
+    assert "id3" in capsys.readouterr().out
 
 
 def test_parts_are_counted_when_asked_for(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:

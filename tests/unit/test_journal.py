@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from transfer.journal import database, disk, liveness, schema
+from transfer.journal import database, disk, finished, keeper, liveness, schema
 from transfer.journal.journal import Journal, StartedJob
 from transfer.journal.keeper import Keeper, Work
+from transfer.journal.network import is_on_network, network_devices
 from transfer.model.errors import HeldError
 from transfer.model.unfinished import (
     Direction,
@@ -796,3 +797,270 @@ async def test_an_old_sign_of_life_is_renewed_by_parts(opened: Open, monkeypatch
 def test_start_up_does_not_load_the_database() -> None:
     script = "import sys, transfer.journal.journal\nassert 'sqlite3' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)
+
+
+async def test_lock_files_that_cannot_be_opened_count_as_living_and_do_no_harm(opened: Open, folder: Path) -> None:
+    async with opened() as journal:
+        await journal.begin(JOB)
+    strange = folder / "runs" / f"{'a' * 16}.lock"
+    strange.mkdir()
+    dead = folder / "runs" / f"{'b' * 16}.lock"
+    dead.touch()
+    async with opened() as journal:
+        assert not (await journal.begin(JOB)).is_new
+        assert strange.exists()
+        assert not dead.exists()
+    assert liveness.Runs(str(folder)).is_alive(strange.stem)
+
+
+def test_a_lock_file_that_is_forbidden_counts_as_living(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir(parents=True)
+    runs, other = liveness.Runs(str(folder)), liveness.Runs(str(folder))
+    forbidden = other.hold()
+    other._path("c" * 16).touch()
+    real = os.open
+
+    def refuse(path: Path, *rest: int) -> int:
+        if path.stem == forbidden:
+            raise PermissionError
+        return real(path, *rest)
+
+    monkeypatch.setattr("transfer.journal.liveness.os.open", refuse)
+    runs.sweep()
+    assert runs.is_alive(forbidden)
+    assert [path.stem for path in (folder / "runs").iterdir()] == [forbidden]
+    other.release()
+
+
+def test_a_dead_file_that_cannot_be_removed_is_left(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = liveness.Runs(str(folder))
+    stale = folder / "runs" / f"{'a' * 16}.lock"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    runs.sweep()
+    assert not runs.is_alive(stale.stem)
+
+
+async def test_the_items_of_a_job_are_read_beside_a_writer(opened: Open, folder: Path) -> None:
+    async with opened() as journal, opened() as other:
+        job, foreign = await journal.begin(JOB), await other.begin(OTHER_JOB)
+        item = await journal.claim(job.id, ITEM)
+        await journal.set_upload(item.id, "upload-1")
+        await journal.note_part(item.id, part(1))
+        await other.claim(foreign.id, RANGE)
+        blocker = database.connect(folder / database.FILE_NAME)
+        blocker.execute("BEGIN IMMEDIATE")
+        [found] = await journal.items_of(job.id)
+        assert (found.identity, found.upload_id, found.parts, found.is_new) == (ITEM, "upload-1", (), False)
+        assert await journal.items_of(foreign.id) == ()
+        assert await journal.items_of(99) == ()
+        blocker.close()
+        await journal.end(job.id, keep=True)
+        assert await journal.items_of(job.id) == ()
+
+
+async def test_what_is_on_disk_is_told(opened: Open) -> None:
+    async with opened() as journal:
+        item = await journal.claim((await journal.begin(JOB)).id, ITEM)
+        assert await journal.set_upload(item.id, "upload-1")
+        assert await journal.set_temporary(item.id, "name")
+        assert await journal.note_part(item.id, part(1))
+        assert await journal.note_part(item.id, part(1))
+        await journal.release(item.id)
+        assert not await journal.set_upload(item.id, "upload-1")
+        assert not await journal.set_temporary(item.id, "name")
+        assert not await journal.note_part(item.id, part(1))
+
+
+@pytest.mark.usefixtures("trouble")
+async def test_what_is_in_memory_alone_is_told(opened: Open, folder: Path) -> None:
+    folder.parent.parent.joinpath("state").write_text("a file where a folder should be")
+    async with opened() as journal:
+        job = await journal.begin(JOB)
+        item = await journal.claim(job.id, ITEM)
+        assert not await journal.set_upload(item.id, "upload-1")
+        assert not await journal.set_temporary(item.id, "name")
+        assert not await journal.note_part(item.id, part(1))
+        assert await journal.items_of(job.id) == ()
+
+
+@pytest.fixture
+def levels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The level of `PRAGMA synchronous` of each transaction that writes."""
+    found: list[str] = []
+    level = ""
+    real = database.connect
+
+    def trace(text: str) -> None:
+        nonlocal level
+        if text.startswith("PRAGMA synchronous = "):
+            level = text.split()[-1]
+        if text == "COMMIT":
+            found.append(level)
+
+    def connect(path: Path) -> sqlite3.Connection:
+        connection = real(path)
+        connection.set_trace_callback(trace)
+        return connection
+
+    monkeypatch.setattr(database, "connect", connect)
+    return found
+
+
+async def durability(journal: Journal, levels: list[str]) -> dict[str, str]:
+    """The level of each operation; those before it are committed."""
+    job = await journal.begin(JOB)
+    found = {"begin": levels[-1]}
+    item = await journal.claim(job.id, ITEM)
+    found["claim"] = levels[-1]
+    for name, operation in {
+        "part": lambda: journal.note_part(item.id, part(1)),
+        "upload": lambda: journal.set_upload(item.id, "upload-1"),
+        "drop": lambda: journal.drop_parts(item.id, [1]),
+        "temporary": lambda: journal.set_temporary(item.id, "name"),
+        "release": lambda: journal.release(item.id),
+        "claim again": lambda: journal.claim(job.id, ITEM),
+        "restart": lambda: journal.restart(item.id, ITEM),
+        "finish": lambda: journal.finish(item.id),
+    }.items():
+        await operation()
+        found[name] = levels[-1]
+    return found
+
+
+DURABLE = {"begin", "claim", "upload", "temporary", "claim again", "restart"}
+
+
+async def test_what_names_things_at_the_store_survives_a_loss_of_power(opened: Open, levels: list[str]) -> None:
+    async with opened() as journal:
+        found = await durability(journal, levels)
+    assert found == {name: "FULL" if name in DURABLE else "NORMAL" for name in found}
+
+
+async def test_on_a_network_there_is_no_log_and_every_commit_is_synced(
+    opened: Open, folder: Path, levels: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened() as journal:
+        await journal.begin(OTHER_JOB)
+    monkeypatch.setattr(database, "is_on_network", lambda _: True)
+    async with opened() as journal:
+        found = await durability(journal, levels)
+        assert {path.name for path in folder.iterdir()} == {"journal.sqlite3", "journal.lock", "runs"}
+        reader = database.connect(folder / database.FILE_NAME)
+        assert reader.execute("PRAGMA journal_mode").fetchall() == [(b"delete",)]
+        reader.close()
+        assert len(await journal.jobs()) == 2
+    assert found == {name: "EXTRA" if name in DURABLE else "FULL" for name in found}
+
+
+def test_network_file_systems_are_told_from_local_ones(tmp_path: Path) -> None:
+    mountinfo = (
+        "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        "30 22 0:41 / /home rw shared:2 master:1 - nfs4 server:/home rw,vers=4.2\n"
+        "31 22 0:42 / /mnt/a\\040b rw - cifs //server/share rw\n"
+        "32 22 0:43 / /mnt/c rw - fuse.sshfs host: rw\n"
+        "33 22 0:44 / /mnt/d rw - fuseblk /dev/sdb1 rw\n"
+        "34 22 0:45 / /mnt/e rw - tmpfs nfs rw\n"
+    )
+    assert network_devices(mountinfo) == {os.makedev(0, minor) for minor in (41, 42, 43)}
+    assert network_devices("") == frozenset()
+    assert is_on_network(tmp_path) in (True, False)
+
+
+@pytest.fixture
+async def blocked(opened: Open, folder: Path) -> AsyncIterator[Journal]:
+    """A journal with a claim, whose file another process keeps locked until the journal is closed."""
+    async with opened() as journal:
+        job = await journal.begin(JOB)
+        await journal.claim(job.id, ITEM)
+        blocker = database.connect(folder / database.FILE_NAME)
+        blocker.execute("BEGIN IMMEDIATE")
+        yield journal
+        await journal.aclose()
+        blocker.close()
+    async with opened() as journal:
+        assert (await the_job(journal)).holder is None
+        job = await journal.begin(JOB)
+        assert not (await journal.claim(job.id, ITEM)).is_new
+
+
+async def test_in_a_hurry_another_process_is_hardly_waited_for(blocked: Journal) -> None:
+    blocked.hurry()
+    await blocked.release(1)
+    assert not await blocked.note_part(1, part(1))
+    await blocked.end(1, keep=True)
+
+
+async def test_a_wait_that_has_begun_ends_in_a_hurry(blocked: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = asyncio.Event()
+    loop, real = asyncio.get_running_loop(), time.sleep
+
+    def sleep(seconds: float) -> None:
+        loop.call_soon_threadsafe(waits.set)
+        real(seconds)
+
+    monkeypatch.setattr("transfer.journal.database.time.sleep", sleep)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1e6)
+    releasing = asyncio.create_task(blocked.release(1))
+    await waits.wait()
+    blocked.hurry()
+    await releasing
+
+
+async def test_a_hurried_run_still_writes_when_nobody_is_in_the_way(opened: Open) -> None:
+    async with opened() as journal:
+        job = await journal.begin(JOB)
+        item = await journal.claim(job.id, ITEM)
+        journal.hurry()
+        assert await journal.note_part(item.id, part(1))
+        await journal.finish(item.id)
+        await journal.end(job.id, keep=False)
+    async with opened() as journal:
+        assert await journal.jobs() == ()
+
+
+def count_notes(folder: Path) -> int:
+    reader = database.connect(folder / database.FILE_NAME)
+    [[count]] = reader.execute("SELECT count(*) FROM finished").fetchall()
+    reader.close()
+    return int(count)
+
+
+@pytest.mark.parametrize("way", ["end", "forget"])
+async def test_many_notes_of_a_job_are_deleted_in_pieces(
+    opened: Open, folder: Path, levels: list[str], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(finished, "DELETED_ROWS", 10)
+    monkeypatch.setattr(keeper, "_LET_IN_SECONDS", 0.0)
+    async with opened() as journal:
+        kept, gone = await journal.begin(OTHER_JOB), await journal.begin(JOB)
+        for number in range(95):
+            journal.note_finished(gone.id, f"name-{number}", "print", 1)
+            journal.note_finished(kept.id, f"name-{number}", "print", 1)
+        await journal.find_finished(gone.id, [])
+        before = len(levels)
+        await (journal.end(gone.id, keep=False) if way == "end" else journal.forget(gone.id))
+        assert [job.id for job in await journal.jobs()] == [kept.id]
+    assert len(levels) - before >= 11
+    assert count_notes(folder) == 95
+
+
+async def test_notes_that_a_killed_run_did_not_delete_are_deleted_later(opened: Open, folder: Path) -> None:
+    async with opened() as journal:
+        job = await journal.begin(JOB)
+        for number in range(5):
+            journal.note_finished(job.id, f"name-{number}", "print", 1)
+        await journal.find_finished(job.id, [])
+        journal.hurry()
+    connection = database.connect(folder / database.FILE_NAME)
+    connection.execute("DELETE FROM jobs")
+    connection.close()
+    assert count_notes(folder) == 5
+    async with opened() as journal:
+        assert (await journal.begin(JOB)).is_new
+    assert count_notes(folder) == 0

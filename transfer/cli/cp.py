@@ -18,7 +18,7 @@ from transfer.cli.run import closing, run
 from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import UsageError
-from transfer.model.events import Event, JobKept
+from transfer.model.events import Event, JobKept, Warned
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.receipts import Failure, Outcome, Receipt
 
@@ -97,10 +97,18 @@ class _Copy:
             except BaseException as error:
                 if not self._tally.is_empty:
                     self._sum_up(began, code_of_end(error))
+                self._tell_of_lost_stream()
                 raise
         code = code_of_tally(self._tally, require_verified=self._flags.require_verified)
         self._sum_up(began, code)
+        if code is ExitCode.FAILED:
+            self._tell_of_lost_stream()
         return code
+
+    def _tell_of_lost_stream(self) -> None:
+        """What came from standard input is gone: no later run can go on with it."""
+        if "-" in self._sources:
+            self.output.event(Warned("standard input cannot be read twice: give all of it again"))
 
     async def _move(self, manifest: Manifest | None) -> None:
         from transfer.cli.progress import shown

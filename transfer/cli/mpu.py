@@ -36,6 +36,7 @@ Examples:
   transfer mpu ls s3://bucket
   transfer mpu ls s3://bucket/backups/
   transfer mpu ls --parts s3://bucket
+  transfer mpu ls --older-than 7d s3://bucket
 
 Columns: local date and time of its beginning, with --parts the number of parts
 and their bytes, the object it would become, upload id.
@@ -73,11 +74,16 @@ def _ls(
     parts: Annotated[
         bool, typer.Option("--parts", help="Also count parts and bytes; costs a request or more per upload.")
     ] = False,
+    older_than: Annotated[
+        str | None,
+        typer.Option("--older-than", metavar="AGE", help="Only those begun so long ago: 7d, 12h, 30m or 90s."),
+    ] = None,
 ) -> int:
     """List unfinished uploads."""
     writer = output.output()
     location = parse_s3_location(url)
     options = connection.options()
+    begun_before = time.time() - (age_seconds("--older-than", older_than) or 0.0)
 
     async def work() -> ExitCode:
         from transfer.engine.transfer import Transfer
@@ -87,6 +93,8 @@ def _ls(
             closing(transfer.list_uploads(str(location))) as uploads,
         ):
             async for upload in uploads:
+                if older_than is not None and upload.initiated_seconds > begun_before:
+                    continue
                 writer.show(await _described(transfer, location, upload, with_parts=parts))
         return ExitCode.DONE
 
