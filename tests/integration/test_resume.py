@@ -636,8 +636,8 @@ async def test_tree_goes_up_without_a_request_for_what_is_done(scene: Scene) -> 
     outcomes = await run_tree(scene, str(tree), scene.url(""))
 
     assert len(outcomes) == 3
-    # One listing tells that all the others are still there.
-    assert len(scene.watch.calls) == 4
+    # A listing tells that the others are still there, but for those that this server lists out of order.
+    assert len(scene.watch.calls) < 3 + len(there)
     assert moved_keys(scene) == sorted(set(TREE) - set(there))
     assert [found.finished_items for found in scene.resumed] == [5]
     assert objects_in(scene.oracle, scene.bucket) == TREE

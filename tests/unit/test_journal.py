@@ -694,7 +694,8 @@ async def test_what_was_lost_to_damage_never_mixes_with_the_records_of_others(op
         theirs = await other.begin(OTHER_JOB)
         assert (await other.claim(theirs.id, RANGE)).is_new
         assert theirs.id == job.id
-        await journal.note_part(item.id, part(1))
+        assert not await journal.set_upload(item.id, "upload-1")
+        assert not await journal.note_part(item.id, part(1))
         journal.note_finished(job.id, "a", "print", 1)
         assert await journal.find_finished(job.id, ["a"]) == {}
         await journal.end(job.id, keep=False)
@@ -899,7 +900,7 @@ def levels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def trace(text: str) -> None:
         nonlocal level
         if text.startswith("PRAGMA synchronous = "):
-            level = text.split()[-1]
+            level = text.rsplit(maxsplit=1)[-1]
         if text == "COMMIT":
             found.append(level)
 
@@ -918,7 +919,7 @@ async def durability(journal: Journal, levels: list[str]) -> dict[str, str]:
     found = {"begin": levels[-1]}
     item = await journal.claim(job.id, ITEM)
     found["claim"] = levels[-1]
-    for name, operation in {
+    operations: dict[str, Callable[[], Coroutine[None, None, object]]] = {
         "part": lambda: journal.note_part(item.id, part(1)),
         "upload": lambda: journal.set_upload(item.id, "upload-1"),
         "drop": lambda: journal.drop_parts(item.id, [1]),
@@ -927,7 +928,8 @@ async def durability(journal: Journal, levels: list[str]) -> dict[str, str]:
         "claim again": lambda: journal.claim(job.id, ITEM),
         "restart": lambda: journal.restart(item.id, ITEM),
         "finish": lambda: journal.finish(item.id),
-    }.items():
+    }
+    for name, operation in operations.items():
         await operation()
         found[name] = levels[-1]
     return found
@@ -958,7 +960,7 @@ async def test_on_a_network_there_is_no_log_and_every_commit_is_synced(
     assert found == {name: "EXTRA" if name in DURABLE else "FULL" for name in found}
 
 
-def test_network_file_systems_are_told_from_local_ones(tmp_path: Path) -> None:
+def test_network_file_systems_are_told_from_local_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mountinfo = (
         "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
         "30 22 0:41 / /home rw shared:2 master:1 - nfs4 server:/home rw,vers=4.2\n"
@@ -969,7 +971,11 @@ def test_network_file_systems_are_told_from_local_ones(tmp_path: Path) -> None:
     )
     assert network_devices(mountinfo) == {os.makedev(0, minor) for minor in (41, 42, 43)}
     assert network_devices("") == frozenset()
-    assert is_on_network(tmp_path) in (True, False)
+    shared = f"1 1 {os.major(tmp_path.stat().st_dev)}:{os.minor(tmp_path.stat().st_dev)} / / rw - nfs4 host:/ rw\n"
+    monkeypatch.setattr("transfer.journal.network.Path.read_text", lambda *_, **__: mountinfo)
+    assert not is_on_network(tmp_path)
+    monkeypatch.setattr("transfer.journal.network.Path.read_text", lambda *_, **__: mountinfo + shared)
+    assert is_on_network(tmp_path) == (sys.platform == "linux")
 
 
 @pytest.fixture

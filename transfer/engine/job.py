@@ -184,7 +184,7 @@ class Job:
         """Items that earlier runs have begun and this one, at its end, has not met: their sources are gone or small."""
         if self._journal is None or not self._has_earlier:
             return ()
-        return next((job.items for job in await self._journal.jobs() if job.id == self.id), ())
+        return await self._journal.items_of(self.id)
 
     async def end(self, *, is_done: bool) -> bool:
         """Forget a job that is done, or of which nothing is there to go on with; keep any other.

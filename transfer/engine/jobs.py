@@ -97,7 +97,7 @@ async def forget_job(folder: str, job: UnfinishedJob, abort: AbortUpload, warn: 
         if not await journal.take(job.id):
             return
         try:
-            for found in [item for now in await journal.jobs() if now.id == job.id for item in now.items]:
+            for found in await journal.items_of(job.id):
                 # Held, so that no run goes on with what is being removed.
                 item = await journal.claim(job.id, found.identity)
                 await forget_item(item, abort)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from transfer.journal.liveness import WAIT_SECONDS, exclusive
+from transfer.journal.network import is_on_network
 from transfer.journal.schema import MIGRATIONS, VERSION
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ _CHECKED_BYTES: Final = 16 << 20
 
 _VACUUMED_PAGES: Final = 4096
 """Free pages given back to the file system when a run ends: 16 MiB, so that the end does not take long."""
+
+_POLL_SECONDS: Final = 0.005
+"""How often the write lock is tried for: busy processes free it for moments, and SQLite tries ever less often."""
+
+_BUSY: Final = 5
+"""SQLITE_BUSY (sqlite.org/rescode.html)."""
 
 _DAMAGE_CODES: Final = frozenset({1, 11, 19, 20, 24, 26})
 """SQLITE_ERROR, CORRUPT, CONSTRAINT, MISMATCH, FORMAT and NOTADB (sqlite.org/rescode.html).
@@ -50,10 +57,38 @@ class Database:
         connection: In autocommit mode, text as bytes; for the thread that opened it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, file: os.stat_result) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, file: os.stat_result, *, has_log: bool) -> None:
         self.connection: Final = connection
         self._path: Final = path
         self._file: Final = file
+        # Without a log a commit is the removal of a file, which EXTRA alone makes durable (sqlite.org/pragma.html).
+        self._levels: Final = ("NORMAL", "FULL") if has_log else ("FULL", "EXTRA")
+        self._level = ""
+
+    def begin(self, *, durable: bool, wait_seconds: Callable[[], float]) -> None:
+        """Begin a transaction that may write.
+
+        Args:
+            durable: Whether it shall survive a loss of power once it is committed.
+            wait_seconds: Asked again and again, how long to wait in all for another process: `WAIT_SECONDS` at most.
+
+        Raises:
+            sqlite3.Error: The database refuses, or is busy: see `is_busy`.
+        """
+        level = self._levels[durable]
+        if level != self._level:
+            self.connection.execute(f"PRAGMA synchronous = {level}")
+            self._level = level
+        began = time.monotonic()
+        self._set_timeout(0)
+        try:
+            while not self._has_begun():
+                if time.monotonic() - began >= min(WAIT_SECONDS, wait_seconds()):
+                    self.connection.execute("BEGIN IMMEDIATE")
+                    break
+                time.sleep(_POLL_SECONDS)
+        finally:
+            self._set_timeout(WAIT_SECONDS)
 
     def is_current(self) -> bool:
         """Whether the name still leads to this file."""
@@ -75,16 +110,30 @@ class Database:
             return _set_aside(self._path, self.connection)
 
     def shrink(self) -> None:
-        """Give free pages back to the file system.
+        """Give free pages back to the file system, unless another process is writing.
 
         Raises:
-            sqlite3.Error: The database refuses.
+            sqlite3.Error: The database refuses, or is busy.
         """
+        self._set_timeout(0)
         self.connection.execute(f"PRAGMA incremental_vacuum({_VACUUMED_PAGES})").fetchall()
 
     def close(self) -> None:
         """Close it; SQLite then moves its log into the file when nobody else has it open."""
         self.connection.close()
+
+    def _has_begun(self) -> bool:
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+        except Exception as error:
+            if is_busy(error):
+                return False
+            raise
+        return True
+
+    def _set_timeout(self, seconds: float) -> None:
+        """Set how long SQLite itself waits for a lock."""
+        self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}").fetchall()
 
 
 def open_database(folder: str, on_damage: Callable[[Path], None]) -> Database:
@@ -155,15 +204,21 @@ def is_damage(error: Exception) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and (code & 0xFF) in _DAMAGE_CODES
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether an error says that another process has the lock."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == _BUSY
+
+
 def _open(path: Path, on_damage: Callable[[Path], None]) -> Database:
     """Open or make the file; when it is damaged, set it aside and raise `DamagedJournalError`."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     file = path.stat()
+    has_log = not is_on_network(path.parent)
     connection = connect(path)
     try:
         check(connection, file.st_size)
-        _configure(connection, is_fresh=file.st_size == 0)
+        _configure(connection, is_fresh=file.st_size == 0, has_log=has_log)
         _migrate(connection)
     except Exception as error:
         if not is_damage(error):
@@ -171,14 +226,17 @@ def _open(path: Path, on_damage: Callable[[Path], None]) -> Database:
             raise
         on_damage(_set_aside(path, connection))
         raise DamagedJournalError from error
-    return Database(connection, path, file)
+    return Database(connection, path, file, has_log=has_log)
 
 
-def _configure(connection: sqlite3.Connection, *, is_fresh: bool) -> None:
+def _configure(connection: sqlite3.Connection, *, is_fresh: bool, has_log: bool) -> None:
+    """Set what the file and the connection need; a log works only where all processes share memory."""
     if is_fresh:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL").fetchall()
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA journal_mode = {'WAL' if has_log else 'DELETE'}").fetchall()
+    connection.execute("PRAGMA synchronous = FULL")
+    # On macOS an ordinary sync stops at the drive's cache; elsewhere this changes nothing.
+    connection.execute("PRAGMA fullfsync = ON")
     # Rows that were deleted do not come back when a damaged page makes them look alive.
     connection.execute("PRAGMA secure_delete = FAST").fetchall()
 
@@ -217,7 +275,7 @@ def _set_aside(path: Path, connection: sqlite3.Connection) -> Path:
         aside = path.with_name(f"{path.name}.damaged-{stamp}-{tried}")
     try:
         # The log goes first: it must never be taken for the log of the fresh file.
-        for suffix in ("-wal", "-shm", ""):
+        for suffix in ("-wal", "-shm", "-journal", ""):
             with contextlib.suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     finally:

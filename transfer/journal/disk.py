@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from transfer.journal.claims import Claims, item_held, job_held
-from transfer.journal.finished import find_notes, write_notes
+from transfer.journal.finished import delete_some_orphans, find_notes, find_orphans, write_notes
 from transfer.journal.liveness import Runs
 from transfer.journal.records import Note, StartedJob
 from transfer.journal.rows import (
@@ -53,13 +53,19 @@ _ITEM_COLUMNS: Final = (
 
 
 class DiskRecords:
-    """Records in one open database; a new one is made when the database is opened again."""
+    """Records in one open database; a new one is made when the database is opened again.
+
+    Attributes:
+        claims: What this run holds.
+        has_orphans: There may be notes of jobs that are gone, for `delete_orphans`.
+    """
 
     def __init__(self, connection: sqlite3.Connection, runs: Runs, claims: Claims) -> None:
         self._execute: Final = connection.execute
         self._connection: Final = connection
         self._runs: Final = runs
         self.claims = claims
+        self.has_orphans = False
         self._is_registered = False
 
     def restore(self) -> None:
@@ -82,6 +88,8 @@ class DiskRecords:
         if job is None:
             is_new = True
             job = JobRow(self._next_id("jobs"), description, now, now, 0, 0, run_id)
+            # In a file that lost count of its ids, notes of a job that is gone could be in their place.
+            self._execute("DELETE FROM finished WHERE job_id = ?", (job.id,))
             self._insert("jobs", job.seal())
         else:
             is_new = False
@@ -127,6 +135,12 @@ class DiskRecords:
         """See `Records`."""
         rows = self._execute(f"SELECT {_JOB_COLUMNS} FROM jobs ORDER BY began_seconds, id").fetchall()  # noqa: S608 - constants
         return tuple(self._unfinished_job(job) for job in map(read_job, rows) if job is not None)
+
+    def items_of(self, job_id: int) -> tuple[UnfinishedItem, ...]:
+        """See `Records`."""
+        if job_id not in self.claims.jobs or not self._has_job(job_id):
+            return ()
+        return tuple(item.to_item((), is_new=False) for item in self._items_of(job_id))
 
     def find_finished(self, job_id: int, names: Sequence[str]) -> dict[str, str]:
         """See `Records`."""
@@ -179,28 +193,25 @@ class DiskRecords:
     def set_upload(self, item_id: int, upload_id: str | None) -> bool:
         """See `Records`."""
         item = self.claims.items.get(item_id)
-        if item is not None:
-            self._keep_item(replace(item, upload_id=upload_id))
-        return item is not None
+        return item is not None and self._keep_item(replace(item, upload_id=upload_id))
 
     def set_temporary(self, item_id: int, temporary: str) -> bool:
         """See `Records`."""
         item = self.claims.items.get(item_id)
-        if item is not None:
-            self._keep_item(replace(item, temporary=temporary))
-        return item is not None
+        return item is not None and self._keep_item(replace(item, temporary=temporary))
 
-    def note_part(self, item_id: int, part: FinishedPart) -> None:
+    def note_part(self, item_id: int, part: FinishedPart) -> bool:
         """See `Records`."""
         item = self.claims.items.get(item_id)
         if item is None:
-            return
-        self._execute(
+            return False
+        written = self._execute(
             "INSERT OR REPLACE INTO parts SELECT ?, ?, ?, ?, ?, ?, ?, ?"
             " WHERE EXISTS (SELECT 1 FROM items WHERE id = ? AND run_id = ?)",
             (*seal_part(item_id, item.generation, part), item_id, self._own_id()),
         )
         self._touch(item.job_id)
+        return written.rowcount > 0
 
     def drop_parts(self, item_id: int, numbers: Sequence[int]) -> None:
         """See `Records`."""
@@ -249,6 +260,14 @@ class DiskRecords:
         if self._runs.own_id is not None:
             self._execute("DELETE FROM runs WHERE id = ?", (self._own_id(),))
 
+    def look_for_orphans(self) -> None:
+        """See whether there are any; needs no transaction."""
+        self.has_orphans = bool(find_orphans(self._connection))
+
+    def delete_orphans(self) -> None:
+        """Delete some notes of jobs that are gone: so many that no other process waits long."""
+        self.has_orphans = delete_some_orphans(self._connection)
+
     def _register(self) -> str:
         """Make this run known before its name is on anything; dead ones go."""
         run_id = self._runs.hold()
@@ -259,6 +278,8 @@ class DiskRecords:
                     self._execute("DELETE FROM runs WHERE id IS ?", (other,))
             self._execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", seal_run(run_id, self._runs.own))
             self._is_registered = True
+            # A run that was killed may have left notes of a job that it had deleted.
+            self.has_orphans = True
         return run_id
 
     def _own_id(self) -> bytes | None:
@@ -284,8 +305,8 @@ class DiskRecords:
             job = read_job(row)
             if job is not None and value in (job.id, encode(job.description.signature)):
                 return job
-            self._execute("DELETE FROM finished WHERE job_id = ?", (row[0],))
             self._execute("DELETE FROM jobs WHERE id = ?", (row[0],))
+            self.has_orphans = True
         return None
 
     def _item_by_key(self, key: bytes) -> ItemRow | None:
@@ -350,11 +371,13 @@ class DiskRecords:
             self._update("jobs", _JOB_COLUMNS, job.seal())
         self.claims.jobs[job.id] = job
 
-    def _keep_item(self, item: ItemRow) -> None:
-        """Write down an item this run holds."""
-        if self._has_item(item.id):
+    def _keep_item(self, item: ItemRow) -> bool:
+        """Write down an item this run holds; whether the file has it."""
+        is_there = self._has_item(item.id)
+        if is_there:
             self._update("items", _ITEM_COLUMNS, item.seal())
         self.claims.hold_item(item)
+        return is_there
 
     def _touch(self, job_id: int) -> None:
         job = self.claims.jobs.get(job_id)
@@ -367,8 +390,8 @@ class DiskRecords:
             if not self._is_held_by_other(item.run_id):
                 self._delete_item(item.id)
                 self.claims.drop_item(item.id)
-        self._execute("DELETE FROM finished WHERE job_id = ?", (job_id,))
         self._execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        self.has_orphans = True
 
     def _delete_item(self, item_id: int) -> None:
         self._execute("DELETE FROM parts WHERE item_id = ?", (item_id,))

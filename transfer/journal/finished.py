@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+DELETED_ROWS: Final = 20_000
+"""Notes deleted in one transaction: some ten milliseconds, for which other processes wait."""
+
 _ROWS_PER_STATEMENT: Final = 128
 """640 variables: below the 999 that every SQLite allows."""
 
@@ -56,6 +59,38 @@ def write_notes(connection: sqlite3.Connection, job_id: int, notes: Mapping[byte
         connection.execute(f"INSERT OR REPLACE INTO finished VALUES {marks}", values)  # noqa: S608 - question marks
     size = sum(note.size for note in notes.values()) - sum(size for _, _, size in earlier)
     return len(names) - len(earlier), size
+
+
+def find_orphans(connection: sqlite3.Connection) -> list[tuple[object]]:
+    """The id of one job that is gone and has notes, if there is any; one look into the index for each job.
+
+    Raises:
+        sqlite3.Error: The database refuses.
+    """
+    # UNION ends where a damaged index would lead in a circle.
+    return connection.execute(
+        "WITH RECURSIVE ids(id) AS (SELECT min(job_id) FROM finished UNION"
+        " SELECT (SELECT min(job_id) FROM finished WHERE job_id > ids.id) FROM ids WHERE ids.id IS NOT NULL)"
+        " SELECT id FROM ids WHERE id IS NOT NULL AND id NOT IN (SELECT id FROM jobs) LIMIT 1"
+    ).fetchall()
+
+
+def delete_some_orphans(connection: sqlite3.Connection) -> bool:
+    """Delete notes of one job that is gone, at most `DELETED_ROWS`; whether there may be more.
+
+    Raises:
+        sqlite3.Error: The database refuses.
+    """
+    orphans = find_orphans(connection)
+    if not orphans:
+        return False
+    [[job_id]] = orphans
+    deleted = connection.execute(
+        "DELETE FROM finished WHERE job_id = ? AND name IN (SELECT name FROM finished WHERE job_id = ? LIMIT ?)",
+        (job_id, job_id, DELETED_ROWS),
+    )
+    # A damaged index may show what it does not let go.
+    return deleted.rowcount > 0
 
 
 def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -6,12 +6,14 @@ Trouble with the journal never fails a transfer. It lives in one thread, which m
 from __future__ import annotations
 
 import contextlib
+import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from transfer.journal.claims import Claims
-from transfer.journal.database import FILE_NAME, Database, NewerJournalError, is_damage, open_database
+from transfer.journal.database import FILE_NAME, Database, NewerJournalError, is_busy, is_damage, open_database
 from transfer.journal.disk import DiskRecords
 from transfer.journal.liveness import Runs
 from transfer.journal.records import MemoryRecords, Records
@@ -19,6 +21,13 @@ from transfer.model.errors import HeldError
 
 Work = Callable[[Records], object]
 """One operation. It may run again after the file was replaced, so it changes nothing but the records."""
+
+
+HURRIED_SECONDS: Final = 1.0
+"""How long another process may keep a run from writing that was told to end."""
+
+_LET_IN_SECONDS: Final = 0.02
+"""The pause between two pieces of long work: others try for the lock every few milliseconds."""
 
 
 class Keeper:
@@ -32,22 +41,43 @@ class Keeper:
         self._database: Database | None = None
         self._records: DiskRecords | None = None
         self._is_off_disk = False
+        self._is_hurried = False
+        self._has_given_up = False
 
-    def perform(self, works: Sequence[Work], *, creates: bool) -> list[object]:
+    @property
+    def has_orphans(self) -> bool:
+        """Whether there may be something for `tidy`."""
+        return self._records is not None and self._records.has_orphans
+
+    def hurry(self) -> None:
+        """From now on wait for other processes hardly at all, even if the wait has begun; for any thread.
+
+        What is then not written is what a killed run does not write either: its claims go with its lock.
+        """
+        self._is_hurried = True
+
+    def perform(
+        self, works: Sequence[Work], *, creates: bool, durable: bool = False, reads: bool = False
+    ) -> list[object]:
         """Do operations in one transaction; answers what each returned, or the HeldError that it raised.
 
         Args:
             works: In order.
             creates: Whether there shall be a journal if there is none.
+            durable: Whether they shall survive a loss of power; else one may take them, all from some moment on.
+            reads: They change nothing, so they need not wait for other processes.
         """
         for is_last in (False, True):
             if self._is_off_disk:
                 break
             held = self._memory.claims.copy()
             try:
-                return self._perform_on_disk(works, creates=creates)
+                return self._perform_on_disk(works, creates=creates, durable=durable, reads=reads)
             except Exception as error:  # noqa: BLE001 - whatever it is, the transfer goes on
                 self._memory.claims = held
+                if self._is_hurried and is_busy(error):
+                    self._has_given_up = True
+                    break
                 self._recover(error, is_last=is_last)
         return _each(works, self._memory)
 
@@ -55,13 +85,41 @@ class Keeper:
         """Let everything go. Never raises."""
         if self._database is not None:
             self.perform([lambda records: records.release_all()], creates=False)
-        if self._database is not None:
+        while self.has_orphans and not self._is_hurried:
+            self.tidy()
+        if self._database is not None and not self._is_hurried:
             with contextlib.suppress(Exception):
                 self._database.shrink()
         self._close_database()
         self._runs.release()
 
-    def _perform_on_disk(self, works: Sequence[Work], *, creates: bool) -> list[object]:
+    def tidy(self) -> None:
+        """Delete some of the notes that belong to nothing any more. Never raises, and gives up on any trouble."""
+        database, records = self._database, self._records
+        if database is None or records is None:
+            return
+        try:
+            records.look_for_orphans()
+            if not records.has_orphans:
+                return
+            database.begin(durable=False, wait_seconds=lambda: min(HURRIED_SECONDS, self._wait_seconds()))
+            try:
+                records.delete_orphans()
+                database.connection.execute("COMMIT")
+            except BaseException:
+                database.connection.rollback()
+                raise
+        except Exception:  # noqa: BLE001 - they harm nobody, and the next operation meets the trouble too
+            records.has_orphans = False
+        if records.has_orphans:
+            time.sleep(_LET_IN_SECONDS)
+
+    def _wait_seconds(self) -> float:
+        if self._has_given_up:
+            return 0.0
+        return HURRIED_SECONDS if self._is_hurried else math.inf
+
+    def _perform_on_disk(self, works: Sequence[Work], *, creates: bool, durable: bool, reads: bool) -> list[object]:
         if self._database is not None and not self._database.is_current():
             self._close_database()
         if self._database is None or self._records is None:
@@ -70,7 +128,11 @@ class Keeper:
             self._database = open_database(self._folder, self._report_damage)
             self._records = None
         connection = self._database.connection
-        connection.execute("BEGIN IMMEDIATE")
+        if reads and self._records is not None:
+            # The state of one moment, without the lock of those who write.
+            connection.execute("BEGIN DEFERRED")
+        else:
+            self._database.begin(durable=durable, wait_seconds=self._wait_seconds)
         try:
             if self._records is None:
                 self._records = DiskRecords(connection, self._runs, self._memory.claims)

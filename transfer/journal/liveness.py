@@ -60,10 +60,9 @@ class Runs:
         return self.own_id
 
     def is_alive(self, run_id: str) -> bool:
-        """Whether the process of a run lives; the file of a dead one is removed.
+        """Whether the process of a run lives; the file of a dead one is removed, if the system lets it.
 
-        Raises:
-            OSError: The system refuses.
+        A file that cannot be opened or locked counts as that of a living run: it may be another user's.
         """
         if not is_run_id(run_id):
             return False
@@ -71,11 +70,16 @@ class Runs:
             fd = os.open(self._path(run_id), os.O_RDWR)
         except FileNotFoundError:
             return False
+        except OSError:
+            return True
         try:
             if not _lock(fd, shared=True):
                 return True
             if sys.platform != "win32":
-                self._path(run_id).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    self._path(run_id).unlink()
+        except OSError:
+            return True
         finally:
             os.close(fd)
         if sys.platform == "win32":
@@ -85,14 +89,11 @@ class Runs:
         return False
 
     def sweep(self) -> None:
-        """Remove the files of all dead runs.
-
-        Raises:
-            OSError: The system refuses.
-        """
-        for path in self._folder.glob(f"*{_SUFFIX}"):
-            if path.stem != self.own_id:
-                self.is_alive(path.stem)
+        """Remove the files of all dead runs; those that the system does not let go stay. Never raises."""
+        with contextlib.suppress(OSError):
+            for path in self._folder.glob(f"*{_SUFFIX}"):
+                if path.stem != self.own_id:
+                    self.is_alive(path.stem)
 
     def release(self) -> None:
         """Let go of this run's lock and remove its file. Never raises; harmless twice."""

@@ -56,14 +56,17 @@ class Records(Protocol):
     def claim(self, job_id: int, identity: ItemIdentity) -> UnfinishedItem:
         """Hold an item."""
 
+    def items_of(self, job_id: int) -> tuple[UnfinishedItem, ...]:
+        """The items of a job this run holds, without their parts. Writes nothing."""
+
     def set_upload(self, item_id: int, upload_id: str | None) -> bool:
-        """Record the multipart upload; whether it is written down."""
+        """Record the multipart upload; whether that is written down."""
 
     def set_temporary(self, item_id: int, temporary: str) -> bool:
-        """Record the temporary file; whether it is written down."""
+        """Record the temporary file; whether that is written down."""
 
-    def note_part(self, item_id: int, part: FinishedPart) -> None:
-        """Record that a part is done."""
+    def note_part(self, item_id: int, part: FinishedPart) -> bool:
+        """Record that a part is done; whether that is written down."""
 
     def drop_parts(self, item_id: int, numbers: Sequence[int]) -> None:
         """Forget parts."""
@@ -122,6 +125,10 @@ class MemoryRecords:
         self.claims.hold_item(item)
         return item.to_item((), is_new=True)
 
+    def items_of(self, job_id: int) -> tuple[UnfinishedItem, ...]:  # noqa: ARG002 - nothing is known
+        """See `Records`."""
+        return ()
+
     def set_upload(self, item_id: int, upload_id: str | None) -> bool:  # noqa: ARG002 - nothing is written down
         """See `Records`."""
         return False
@@ -130,8 +137,9 @@ class MemoryRecords:
         """See `Records`."""
         return False
 
-    def note_part(self, item_id: int, part: FinishedPart) -> None:
+    def note_part(self, item_id: int, part: FinishedPart) -> bool:  # noqa: ARG002 - nothing is written down
         """See `Records`."""
+        return False
 
     def drop_parts(self, item_id: int, numbers: Sequence[int]) -> None:
         """See `Records`."""

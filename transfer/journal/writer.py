@@ -28,10 +28,15 @@ no more than that again."""
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """Something that somebody waits for; `work` is None when the thread shall end."""
+    """Something that somebody waits for; `work` is None when the thread shall end.
+
+    The flags are those of `Keeper.perform`.
+    """
 
     work: Work | None
     creates: bool
+    durable: bool
+    reads: bool
     future: asyncio.Future[object]
 
 
@@ -51,8 +56,16 @@ class Writer:
         self._closing: asyncio.Future[object] | None = None
         self._after_close: Final = MemoryRecords(Claims())
 
-    async def perform(self, work: Callable[[Records], T], *, creates: bool = False) -> T:
+    async def perform(
+        self, work: Callable[[Records], T], *, creates: bool = False, durable: bool = False, reads: bool = False
+    ) -> T:
         """Do an operation; returns when it is committed. A cancelled one is done all the same.
+
+        Args:
+            work: The operation.
+            creates: Whether there shall be a journal if there is none.
+            durable: Whether it shall survive a loss of power when this returns.
+            reads: It changes nothing.
 
         Raises:
             HeldError: As the operation did.
@@ -60,12 +73,16 @@ class Writer:
         if self._closing is not None:
             return work(self._after_close)
         # The thread hands back what the operation returned.
-        return cast("T", await self._submit(work, creates=creates))
+        return cast("T", await self._submit(work, creates=creates, durable=durable, reads=reads))
 
     def post(self, work: Work) -> None:
         """Do an operation for which nobody waits."""
         if self._thread is not None and self._closing is None:
-            self._submit(work, creates=False)
+            self._submit(work)
+
+    def hurry(self) -> None:
+        """Wait for other processes hardly at all from now on."""
+        self._keeper.hurry()
 
     def note(self, note: Note) -> None:
         """Queue a note; never waits."""
@@ -79,14 +96,16 @@ class Writer:
         if self._thread is None:
             return
         if self._closing is None:
-            self._closing = self._submit(None, creates=False)
+            self._closing = self._submit(None)
         await asyncio.shield(self._closing)
         # It has nothing left to do but to return.
         self._thread.join()
 
-    def _submit(self, work: Work | None, *, creates: bool) -> asyncio.Future[object]:
+    def _submit(
+        self, work: Work | None, *, creates: bool = False, durable: bool = False, reads: bool = False
+    ) -> asyncio.Future[object]:
         self._loop = asyncio.get_running_loop()
-        task = _Task(work, creates, self._loop.create_future())
+        task = _Task(work, creates, durable, reads, self._loop.create_future())
         self._queue.append(task)
         self._urgent.set()
         if self._thread is None:
@@ -100,16 +119,29 @@ class Writer:
     def _run(self) -> None:
         is_open = True
         while is_open:
+            while self._keeper.has_orphans and not self._queue:
+                self._keeper.tidy()
             self._wait()
             entries = [self._queue.popleft() for _ in range(len(self._queue))]
             tasks = [entry for entry in entries if isinstance(entry, _Task)]
             works, positions = _in_order(entries)
-            outcomes = self._keeper.perform(works, creates=any(task.creates for task in tasks)) if works else []
+            outcomes = self._perform(works, tasks, has_notes=len(entries) > len(tasks))
             is_open = all(task.work is not None for task in tasks)
             if not is_open:
                 self._keeper.close()
             answers = [None if position is None else outcomes[position] for position in positions]
             self._answer([(task.future, answer) for task, answer in zip(tasks, answers, strict=True)])
+
+    def _perform(self, works: Sequence[Work], tasks: Sequence[_Task], *, has_notes: bool) -> list[object]:
+        """Do what was queued, with the care that the most demanding of it needs."""
+        if not works:
+            return []
+        return self._keeper.perform(
+            works,
+            creates=any(task.creates for task in tasks),
+            durable=any(task.durable for task in tasks),
+            reads=not has_notes and all(task.reads or task.work is None for task in tasks),
+        )
 
     def _wait(self) -> None:
         """Return when there is something to do: at once when somebody waits for it, else when notes had their time.
