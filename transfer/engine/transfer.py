@@ -391,8 +391,6 @@ def _journal(options: TransferOptions, on_event: EventSink) -> Journal | None:
 
 
 async def _close(journal: Journal) -> None:
-    # Nothing is claimed any more; who else writes to the file must not hold up the end.
-    journal.hurry()
     with anyio.CancelScope(shield=True):
         await journal.aclose()
 

@@ -391,7 +391,8 @@ class DiskRecords:
                 self._delete_item(item.id)
                 self.claims.drop_item(item.id)
         self._execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-        self.has_orphans = True
+        # At once, as far as that takes no longer than one of the transactions that delete the rest.
+        self.delete_orphans()
 
     def _delete_item(self, item_id: int) -> None:
         self._execute("DELETE FROM parts WHERE item_id = ?", (item_id,))
