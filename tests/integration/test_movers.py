@@ -185,7 +185,7 @@ async def test_a_body_in_chunks_is_as_good_as_any(tmp_path: Path, size: int) -> 
 @pytest.mark.parametrize("surplus", [-1, 1])
 @pytest.mark.parametrize("size", SIZES)
 async def test_chunks_of_another_length_than_asked_for_are_refused(tmp_path: Path, size: int, surplus: int) -> None:
-    once = TransferOptions(retries=0)
+    once = TransferOptions(retries=0, resume=False)
     async with (
         HttpServer(chunking(bytes(size), surplus)) as server,
         Transfer(endpoint_url=server.url, options=once) as transfer,
