@@ -105,15 +105,15 @@ def in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(storage, "_devices_in_memory", lambda: frozenset([tmp_path.stat().st_dev]))
 
 
-def test_file_systems_in_memory_are_told_by_the_list_of_mounts() -> None:
+def test_file_systems_in_memory_are_told_by_the_list_of_mounts(monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = (
         "25 24 0:23 / /dev/shm rw,relatime - tmpfs tmpfs rw,size=24684084k\n"
         "27 1 254:7 / / rw,relatime shared:1 master:2 - ext4 /dev/vda rw,discard\n"
         "31 23 0:300 / /mnt/tmpfs\\040x rw - ramfs none rw\n"
         "32 23 0:9 / /mnt/y rw - nfs4 tmpfs:/ rw\n"
     )
-    assert storage.devices_in_memory(mounts) == {os.makedev(0, 23), os.makedev(0, 300)}
-    assert storage.devices_in_memory("") == frozenset()
+    monkeypatch.setattr(storage, "read_mounts", lambda: mounts)
+    assert storage._devices_in_memory.__wrapped__() == {os.makedev(0, 23), os.makedev(0, 300)}
 
 
 @pytest.mark.usefixtures("in_memory")

@@ -16,7 +16,7 @@ import pytest
 from transfer.journal import database, disk, finished, keeper, liveness, schema
 from transfer.journal.journal import Journal, StartedJob
 from transfer.journal.keeper import Keeper, Work
-from transfer.journal.network import is_on_network, network_devices
+from transfer.journal.network import is_network_type, is_on_network
 from transfer.model.errors import HeldError
 from transfer.model.unfinished import (
     Direction,
@@ -26,6 +26,7 @@ from transfer.model.unfinished import (
     UnfinishedItem,
     UnfinishedJob,
 )
+from transfer.system.mounts import devices_of_type
 
 PROJECT = Path(schema.__file__).parents[2]
 JOB = JobDescription(
@@ -969,13 +970,13 @@ def test_network_file_systems_are_told_from_local_ones(tmp_path: Path, monkeypat
         "33 22 0:44 / /mnt/d rw - fuseblk /dev/sdb1 rw\n"
         "34 22 0:45 / /mnt/e rw - tmpfs nfs rw\n"
     )
-    assert network_devices(mountinfo) == {os.makedev(0, minor) for minor in (41, 42, 43)}
-    assert network_devices("") == frozenset()
+    assert devices_of_type(mountinfo, is_network_type) == {os.makedev(0, minor) for minor in (41, 42, 43)}
+    assert devices_of_type("", is_network_type) == frozenset()
     shared = f"1 1 {os.major(tmp_path.stat().st_dev)}:{os.minor(tmp_path.stat().st_dev)} / / rw - nfs4 host:/ rw\n"
-    monkeypatch.setattr("transfer.journal.network.Path.read_text", lambda *_, **__: mountinfo)
+    monkeypatch.setattr("transfer.journal.network.read_mounts", lambda: mountinfo)
     assert not is_on_network(tmp_path)
-    monkeypatch.setattr("transfer.journal.network.Path.read_text", lambda *_, **__: mountinfo + shared)
-    assert is_on_network(tmp_path) == (sys.platform == "linux")
+    monkeypatch.setattr("transfer.journal.network.read_mounts", lambda: mountinfo + shared)
+    assert is_on_network(tmp_path)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import nullcontext
 from typing import Annotated
@@ -123,6 +124,9 @@ class _Copy:
                 try:
                     async for outcome in outcomes:
                         self._settle(outcome, manifest)
+                except asyncio.CancelledError:
+                    transfer.hurry()
+                    raise
                 finally:
                     self._tally.resumed = transfer.progress.items_resumed
                     self._tally.not_attempted = max(0, transfer.progress.items_planned - self._tally.settled)

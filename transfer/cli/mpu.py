@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
+from transfer.cli.exit_codes import ExitCode
 from transfer.cli.flags import ConnectionFlags, OutputFlags, remember, with_flags
 from transfer.cli.help_page import TeachingCommand, TeachingGroup
-from transfer.cli.messages import ListedUpload, Summary
+from transfer.cli.messages import ListedUpload
 from transfer.cli.numbers import age_seconds
 from transfer.cli.run import closing, run
-from transfer.cli.tally import Tally
+from transfer.cli.settling import settle_all
 from transfer.model.errors import StoreError
 from transfer.model.locations import S3Location, parse_s3_location
 
@@ -117,30 +117,14 @@ def _abort(
         parse_s3_location(url)
     age = age_seconds("--older-than", older_than)
     options = connection.options()
-    tally = Tally()
-
-    async def abort() -> None:
-        from transfer.engine.transfer import Transfer
-
-        async with (
-            Transfer(connection=options, on_event=writer.event) as transfer,
-            closing(transfer.abort_uploads(urls, older_than_seconds=age, dry_run=dry_run)) as outcomes,
-        ):
-            async for outcome in outcomes:
-                tally.add(outcome)
-                writer.show(outcome)
 
     async def work() -> ExitCode:
-        began = time.monotonic()
-        try:
-            await abort()
-        except BaseException as error:
-            if not tally.is_empty:
-                writer.show(Summary("mpu abort", tally, time.monotonic() - began, code_of_end(error)))
-            raise
-        code = code_of_tally(tally)
-        writer.show(Summary("mpu abort", tally, time.monotonic() - began, code))
-        return code
+        return await settle_all(
+            "mpu abort",
+            writer,
+            options,
+            lambda transfer: transfer.abort_uploads(urls, older_than_seconds=age, dry_run=dry_run),
+        )
 
     return run(writer, work)
 

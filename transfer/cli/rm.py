@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated
 
 import typer
 
-from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
+from transfer.cli.exit_codes import ExitCode
 from transfer.cli.flags import ConnectionFlags, OutputFlags
-from transfer.cli.messages import Summary
-from transfer.cli.run import closing, run
-from transfer.cli.tally import Tally
+from transfer.cli.run import run
+from transfer.cli.settling import settle_all
 from transfer.model.locations import parse_s3_location
 
 EXAMPLES = """
@@ -39,29 +37,10 @@ def rm(
     for url in urls:
         parse_s3_location(url)
     options = connection.options()
-    tally = Tally()
-
-    async def remove() -> None:
-        from transfer.engine.transfer import Transfer
-
-        async with (
-            Transfer(connection=options, on_event=writer.event) as transfer,
-            closing(transfer.remove_many(urls, recursive=recursive, raw=raw)) as outcomes,
-        ):
-            async for outcome in outcomes:
-                tally.add(outcome)
-                writer.show(outcome)
 
     async def work() -> ExitCode:
-        began = time.monotonic()
-        try:
-            await remove()
-        except BaseException as error:
-            if not tally.is_empty:
-                writer.show(Summary("rm", tally, time.monotonic() - began, code_of_end(error)))
-            raise
-        code = code_of_tally(tally)
-        writer.show(Summary("rm", tally, time.monotonic() - began, code))
-        return code
+        return await settle_all(
+            "rm", writer, options, lambda transfer: transfer.remove_many(urls, recursive=recursive, raw=raw)
+        )
 
     return run(writer, work)

@@ -45,10 +45,10 @@ def download_fingerprint(plan: DownloadPlan) -> str:
 
 
 def finished_file(size: int, mtime_ns: int) -> str:
-    """That of a small file that was sent."""
+    """That of a file of a tree that was sent."""
     return f"{size} {mtime_ns}"
 
 
 def finished_object(size: int, etag: str) -> str:
-    """That of an object that was fetched."""
+    """That of an object of a tree that was fetched."""
     return f"{size} {etag}"

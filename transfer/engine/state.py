@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 STATE_FOLDER_VARIABLE = "TRANSFER_STATE_DIR"
 """Names the folder when no option does."""
 
@@ -12,8 +14,6 @@ def state_folder(chosen: str | None) -> str:
     Args:
         chosen: What the user named; None leaves it to the environment, then to the platform's rules.
     """
-    import os
-
     named = chosen or os.environ.get(STATE_FOLDER_VARIABLE)
     if named:
         return named

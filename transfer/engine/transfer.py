@@ -198,6 +198,14 @@ class Transfer:
         context = self._running()
         return self._stream(lambda deliver: _copy(context, self._journal, request, deliver))
 
+    def hurry(self) -> None:
+        """The run is about to be closed before its end, and somebody waits: hold nothing up for what can be left out.
+
+        What a later run needs is still kept, unless another process keeps the journal busy.
+        """
+        if self._journal is not None:
+            self._journal.hurry()
+
     async def cat(self, url: str, write: Callable[[memoryview], object]) -> Receipt:
         """Write an object's bytes in order.
 

@@ -5,10 +5,10 @@ Pure but for `is_on_network`, which asks the system. Anything it cannot tell cou
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Final
+
+from transfer.system.mounts import devices_of_type, read_mounts
 
 _TYPES: Final = frozenset(
     (
@@ -50,24 +50,9 @@ _PREFIX: Final = "fuse."
 """Programs that serve a file system, as sshfs does: most are remote. Local block devices are `fuseblk`."""
 
 
-def network_devices(mountinfo: str) -> frozenset[int]:
-    """Find the file systems where several machines may meet.
-
-    Args:
-        mountinfo: What Linux tells of the mounts, a line each: the third field is the device, and after a lone
-            hyphen comes the type (proc_pid_mountinfo(5)).
-
-    Returns:
-        Device numbers as in `st_dev`.
-    """
-    devices = set()
-    for line in mountinfo.splitlines():
-        mount, _, source = line.partition(" - ")
-        kind = source.partition(" ")[0]
-        if kind in _TYPES or kind.startswith(_PREFIX):
-            major, _, minor = mount.split(" ")[2].partition(":")
-            devices.add(os.makedev(int(major), int(minor)))
-    return frozenset(devices)
+def is_network_type(kind: str) -> bool:
+    """Whether several machines may meet on file systems of this type."""
+    return kind in _TYPES or kind.startswith(_PREFIX)
 
 
 def is_on_network(folder: Path) -> bool:
@@ -76,10 +61,4 @@ def is_on_network(folder: Path) -> bool:
     Raises:
         OSError: There is no such folder.
     """
-    if sys.platform != "linux":
-        return False
-    try:
-        mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return folder.stat().st_dev in network_devices(mountinfo)
+    return folder.stat().st_dev in devices_of_type(read_mounts(), is_network_type)

@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
+
+from transfer.system.mounts import devices_of_type, read_mounts
 
 if sys.platform == "darwin":
     import fcntl
@@ -77,32 +78,9 @@ def sync_folder(fd: int) -> None:
             raise
 
 
-def devices_in_memory(mountinfo: str) -> frozenset[int]:
-    """Find the file systems that keep files in memory.
-
-    Args:
-        mountinfo: What Linux tells of the mounts, a line each: the third field is the device, and after a lone
-            hyphen comes the type (proc_pid_mountinfo(5)).
-
-    Returns:
-        Device numbers as in `st_dev`.
-    """
-    devices = set()
-    for line in mountinfo.splitlines():
-        mount, _, source = line.partition(" - ")
-        if source.partition(" ")[0] in _TYPES_IN_MEMORY:
-            major, _, minor = mount.split(" ")[2].partition(":")
-            devices.add(os.makedev(int(major), int(minor)))
-    return frozenset(devices)
-
-
 @cache
 def _devices_in_memory() -> frozenset[int]:
-    try:
-        mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return frozenset()
-    return devices_in_memory(mountinfo)
+    return devices_of_type(read_mounts(), _TYPES_IN_MEMORY.__contains__)
 
 
 def _require_free(status: os.statvfs_result, size: int) -> None:

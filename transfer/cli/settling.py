@@ -1,0 +1,69 @@
+"""The frame of commands that do something to many objects: tell each outcome, and sum up however it ends.
+
+It never decides what is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
+from transfer.cli.messages import Summary
+from transfer.cli.output import Output
+from transfer.cli.run import closing
+from transfer.cli.tally import Tally
+from transfer.model.options import ConnectionOptions
+
+if TYPE_CHECKING:
+    from transfer.engine.outcomes import OutcomeStream
+    from transfer.engine.transfer import Transfer
+    from transfer.model.receipts import Outcome
+
+
+async def settle_all(
+    command: str,
+    output: Output,
+    connection: ConnectionOptions,
+    begin: Callable[[Transfer], OutcomeStream[Outcome]],
+) -> ExitCode:
+    """Work through what a command does.
+
+    Args:
+        command: Its name in the summary.
+        output: Told every outcome, then the summary, which is left out when nothing settled before an error.
+        connection: Where to.
+        begin: Starts the work.
+
+    Raises:
+        TransferError: What ended it early.
+    """
+    tally = Tally()
+    began = time.monotonic()
+    try:
+        await _settle(tally, output, connection, begin)
+    except BaseException as error:
+        if not tally.is_empty:
+            output.show(Summary(command, tally, time.monotonic() - began, code_of_end(error)))
+        raise
+    code = code_of_tally(tally)
+    output.show(Summary(command, tally, time.monotonic() - began, code))
+    return code
+
+
+async def _settle(
+    tally: Tally,
+    output: Output,
+    connection: ConnectionOptions,
+    begin: Callable[[Transfer], OutcomeStream[Outcome]],
+) -> None:
+    from transfer.engine.transfer import Transfer
+
+    async with (
+        Transfer(connection=connection, on_event=output.event) as transfer,
+        closing(begin(transfer)) as outcomes,
+    ):
+        async for outcome in outcomes:
+            tally.add(outcome)
+            output.show(outcome)
