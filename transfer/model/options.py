@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from transfer.model.checksums import ChecksumAlgorithm
+from transfer.model.filters import Filters
 from transfer.model.objects import ObjectProperties
 
 
@@ -57,6 +58,7 @@ class TransferOptions:
         require_verified: A transfer that nothing could verify counts as a warning.
         resume: Remember what is finished, and go on from there when the same is asked again.
         state_folder: Where that is remembered; None means the platform's folder for the state of programs.
+        filters: What of trees is left out.
         command: The command line that asked for the run, so that it can be repeated; empty in Python programs.
     """
 
@@ -72,3 +74,4 @@ class TransferOptions:
     state_folder: str | None = None
     command: tuple[str, ...] = ()
     properties: ObjectProperties = field(default_factory=ObjectProperties)
+    filters: Filters = field(default_factory=Filters)
