@@ -4,9 +4,10 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,18 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
     done = cli.run("resume", "1", *flags)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stderr == b"" if flags else moved_earlier(done.stderr)
+
+
+def test_ctrl_c_does_not_wait_for_a_process_that_keeps_the_journal_busy(cli: Cli, seaweed_bucket: str) -> None:
+    """A run that waits to the end would give up with a warning that the journal cannot be written."""
+    with midway(cli, "large", f"s3://{seaweed_bucket}/large") as process:
+        (journal,) = Path(cli.environment()["HOME"]).rglob("journal.sqlite3")
+        with closing(sqlite3.connect(journal, isolation_level=None)) as busy:
+            busy.execute("BEGIN IMMEDIATE")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 130
+    assert [line for line in lines_of(said) if "warning" in line] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
