@@ -1,0 +1,38 @@
+"""Whether a source has changed since it was copied, as far as two listings tell."""
+
+from __future__ import annotations
+
+from transfer.model.entries import Entry
+from transfer.model.sync import Change, CompareBy, Comparison
+
+
+def difference(source: Entry[object], destination: Entry[object] | None, how: Comparison) -> Change | None:
+    """Compare by what the listings say.
+
+    Args:
+        source: What should be at the destination.
+        destination: What is there under that name; None for nothing.
+        how: What counts.
+
+    Returns:
+        Why the source must be copied, or None if nothing known so far says so: where `needs_request` holds, the
+        objects themselves are asked next.
+    """
+    if destination is None:
+        return Change.NEW
+    if how.skip_existing or (how.skip_newer and destination.modified_seconds > source.modified_seconds):
+        return None
+    if source.size != destination.size:
+        return Change.SIZE
+    if how.by is CompareBy.TIME and source.modified_seconds > destination.modified_seconds:
+        return Change.NEWER
+    return None
+
+
+def needs_request(source: Entry[object], destination: Entry[object] | None, how: Comparison) -> bool:
+    """Whether the listings leave open if the two differ, so that the objects are to be asked."""
+    if destination is None or how.by not in (CompareBy.CHECKSUM, CompareBy.EXACT_MTIME):
+        return False
+    if how.skip_existing or (how.skip_newer and destination.modified_seconds > source.modified_seconds):
+        return False
+    return source.size == destination.size
