@@ -68,6 +68,7 @@ class CrashDrill:
         self._name = "tree" if scenario.is_tree else "large"
         self._expected = stage.contents(self._name)
         self._losses: list[Loss] = []
+        self._is_copied = False
         self._begins: list[int] = []
         self._verdict = Verdict(scenario, seed, data_bytes=sum(map(len, self._expected.values())))
         self._sizes = {self._key_of(path): len(content) for path, content in self._expected.items()}
@@ -120,6 +121,7 @@ class CrashDrill:
         data = self._data(proxy)
         if delivered_bytes(data) == self._verdict.data_bytes and not knows_a_job(self.state):
             # The job had come to its end and was forgotten; only the exit was missing. The next run is another copy.
+            self._is_copied = True
             return Loss((), tuple(request.length for request in data if request.is_finished))
         finished = finished_names(self.state)
         completed = {
@@ -131,6 +133,9 @@ class CrashDrill:
             """An object gets its parts together, or its final name, only when all of them are recorded."""
             if chunk.is_whole:
                 return self._names[chunk.key] in finished
+            if self._is_copied:
+                # That the object is there tells of the copy before.
+                return False
             return chunk.key in completed if self._scenario.is_upload else Path(self._names[chunk.key]).exists()
 
         return loss_at_end(self._data(proxy, run.began_at), WORKERS[self._scenario.is_tree], is_recorded)
