@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.samples import keys_in, objects_in, put_objects, read_tree, settled
+from tests.support.cli import Cli
 from tests.support.servers import S3Server
 from transfer import Transfer, TransferOptions
 from transfer.model.errors import UnsafeKeyError
@@ -142,3 +143,65 @@ async def test_keys_that_are_no_paths_are_kept_by_a_store_without_folders(
 
     assert objects_in(oracle, bucket) == {key: b"content"}
     assert (tmp_path / "back").read_bytes() == b"content"
+
+
+LONGEST = "/".join(["k" * 250] * 4) + "/" + "k" * 18
+
+
+async def test_a_tree_of_odd_keys_makes_the_round_trip(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    keys = [f"t/{key}" for key in (*ODD_KEYS, LONGEST)]
+    content = {key: key.encode() for key in keys if len(key.encode()) <= 1024}
+    assert max(len(key.encode()) for key in content) == 1024
+    put_objects(oracle, bucket, content)
+
+    async with Transfer() as transfer:
+        down = await settled(transfer.copy_many([f"s3://{bucket}/t/"], str(tmp_path / "t"), recursive=True))
+        await settled(transfer.remove_many([f"s3://{bucket}/t/"], recursive=True))
+        assert keys_in(oracle, bucket) == []
+        up = await settled(transfer.copy_many([str(tmp_path / "t")], f"s3://{bucket}/t/", recursive=True))
+
+    assert [outcome for outcome in (*down, *up) if not isinstance(outcome, Receipt)] == []
+    assert objects_in(oracle, bucket) == content
+
+
+async def test_a_folder_marker_becomes_a_folder_and_no_object(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    put_objects(oracle, bucket, {"t/empty/": b"", "t/full/": b"", "t/full/f": b"f"})
+
+    async with Transfer() as transfer:
+        down = await settled(transfer.copy_many([f"s3://{bucket}/t/"], str(tmp_path / "t"), recursive=True))
+        up = await settled(transfer.copy_many([str(tmp_path / "t")], f"s3://{bucket}/up/", recursive=True))
+
+    assert [outcome for outcome in (*down, *up) if not isinstance(outcome, Receipt)] == []
+    assert sorted(path.name for path in (tmp_path / "t").iterdir()) == ["empty", "full"]
+    assert read_tree(tmp_path / "t") == {"full/f": b"f"}
+    assert [key for key in keys_in(oracle, bucket) if key.startswith("up/") and not key.endswith("/")] == ["up/full/f"]
+
+
+async def test_a_key_that_is_too_long_for_the_store_fails_alone(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/short").write_bytes(b"s")
+    deep = tmp_path / "t"
+    for _ in range(5):
+        deep = deep / ("d" * 240)
+        deep.mkdir()
+    (deep / "f").write_bytes(b"f")
+
+    async with Transfer() as transfer:
+        outcomes = await settled(transfer.copy_many([str(tmp_path / "t")], f"s3://{bucket}/t/", recursive=True))
+
+    moved = {outcome.destination for outcome in outcomes if isinstance(outcome, Receipt)}
+    failed = {outcome.destination for outcome in outcomes if isinstance(outcome, Failure)}
+    assert len(moved) + len(failed) == 2
+    assert moved == {f"s3://{bucket}/{key}" for key in keys_in(oracle, bucket)}
+    assert f"s3://{bucket}/t/short" in moved
+
+
+def test_a_key_that_is_skipped_is_told_and_the_exit_code_is_three(
+    unsafe_bucket: str, moto: S3Server, tmp_path: Path
+) -> None:
+    done = Cli(moto, tmp_path).run("cp", "-r", f"s3://{unsafe_bucket}/t/", "out", "--unsafe-keys", "skip")
+
+    assert done.returncode == 3
+    told = done.stderr.decode()
+    assert [key for key in UNSAFE_KEYS if f"s3://{unsafe_bucket}/t/{key}: skipped: " not in told] == []
+    assert set(read_tree(tmp_path / "out")) == {"safe", "dir\\file"}

@@ -34,6 +34,7 @@ class Script:
     outcomes: Sequence[Outcome | BaseException] = ()
     events: Sequence[Event] = ()
     entries: Sequence[ListedObject | CommonPrefix] = ()
+    batches: Sequence[tuple[ListedObject | CommonPrefix, ...]] = ()
     infos: dict[str, ObjectInfo | BaseException] = field(default_factory=dict)
     uploads: Sequence[PendingUpload] = ()
     parts: dict[str, tuple[UploadedPart, ...] | BaseException] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Script:
     wait_forever: bool = False
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     connection: ConnectionOptions | None = None
+    destination: ConnectionOptions | None = None
     options: TransferOptions | None = None
     environment: dict[str, str] = field(default_factory=dict)
     folder: str = ""
@@ -58,8 +60,9 @@ class ScriptedTransfer:
         connection: ConnectionOptions | None = None,
         options: TransferOptions | None = None,
         on_event: EventSink = ignore_event,
+        destination: ConnectionOptions | None = None,
     ) -> None:
-        self.script.connection, self.script.options = connection, options
+        self.script.connection, self.script.options, self.script.destination = connection, options, destination
         self.script.environment, self.script.folder = dict(os.environ), str(Path.cwd())
         self.progress = Progress()
         self._on_event = on_event
@@ -99,6 +102,13 @@ class ScriptedTransfer:
         self.script.calls.append(("ls", url, recursive, raw))
         for entry in self.script.entries:
             yield entry
+
+    async def list_batches(
+        self, url: str, *, recursive: bool = False, raw: bool = False
+    ) -> AsyncIterator[tuple[ListedObject | CommonPrefix, ...]]:
+        self.script.calls.append(("ls", url, recursive, raw))
+        for batch in self.script.batches or [tuple(self.script.entries)]:
+            yield batch
 
     async def list_uploads(self, url: str) -> AsyncIterator[PendingUpload]:
         self.script.calls.append(("mpu ls", url))

@@ -99,7 +99,7 @@ def test_the_help_of_cp_groups_its_options(capsys: pytest.CaptureFixture[str]) -
     main(["cp", "--help"])
     headings = [line for line in capsys.readouterr().out.splitlines() if line.endswith(":") and line[0] != " "]
     groups = ["What to move:", "Speed:", "Going on after an interruption:", "Verification:"]
-    groups += ["Properties of new objects:", "Connection:", "Output:"]
+    groups += ["Properties of new objects:", "Filters:", "Connection:", "Destination in another store:", "Output:"]
     assert headings == ["Arguments:", *groups, "Options:", "Examples:"]
 
 

@@ -23,7 +23,7 @@ def test_another_size_always_counts(by: CompareBy) -> None:
 
 
 def test_by_default_a_newer_source_counts_and_an_older_one_does_not() -> None:
-    assert difference(entry(5, 100.000001), entry(5, 100.0), Comparison()) is Change.NEWER
+    assert difference(entry(5, 1_700_000_000.00001), entry(5, 1_700_000_000.0), Comparison()) is Change.NEWER
     assert difference(entry(5, 100.0), entry(5, 100.0), Comparison()) is None
     assert difference(entry(5, 99.0), entry(5, 100.0), Comparison()) is None
 

@@ -6,6 +6,7 @@ import pytest
 from transfer.engine.describing import REMEMBERED_VARIABLES, bucket_of, describe, is_resumable, is_tree
 from transfer.engine.planning import CopyRequest, check_request
 from transfer.model.checksums import ChecksumAlgorithm
+from transfer.model.filters import FilterRule, Filters
 from transfer.model.locations import LocalLocation, S3Location, StreamLocation, parse_location
 from transfer.model.objects import ObjectProperties
 from transfer.model.options import TransferOptions, UnsafeKeyPolicy
@@ -178,3 +179,26 @@ def test_streams_cannot_be_gone_on_with() -> None:
 def test_bucket_tells_the_store() -> None:
     assert bucket_of(request("/a", "s3://up/k")) == "up"
     assert bucket_of(request("s3://down/k", "/a")) == "down"
+
+
+def test_other_filters_are_another_job_and_the_same_age_is_the_same(tmp_path: Path) -> None:
+    asked = request(str(tmp_path), "s3://b/k", recursive=True)
+
+    def signature(filters: Filters) -> str:
+        return described(asked, replace(OPTIONS, filters=filters)).signature
+
+    different = [
+        Filters(),
+        Filters(rules=(FilterRule("a", includes=True), FilterRule("b", includes=False))),
+        Filters(rules=(FilterRule("b", includes=False), FilterRule("a", includes=True))),
+        Filters(min_size_bytes=1),
+        Filters(max_size_bytes=1),
+        Filters(modified_after_seconds=1.0),
+        Filters(modified_before_seconds=1.0),
+        Filters(modified_after_seconds=1.0, newer_than="7d"),
+        Filters(storage_classes=frozenset({"STANDARD"})),
+    ]
+    assert len({signature(filters) for filters in different}) == len(different)
+    later = Filters(modified_after_seconds=2.0, newer_than="7d")
+    assert signature(later) == signature(different[-2])
+    assert signature(Filters()) == described(asked).signature

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer.model.errors import LocalFileError, UnsafeKeyError
+from transfer.model.errors import LocalFileError, NameClashError, UnsafeKeyError
 from transfer.stores.local import durable, folders, storage
 from transfer.stores.local.durable import DurableFile, make_folder
 from transfer.stores.local.temporary import new_temporary_name
@@ -226,10 +226,10 @@ def test_one_name_for_a_file_and_a_folder_is_explained(tmp_path: Path) -> None:
     land(tmp_path, "b/f")
     before = open_descriptors()
     for relative, clash in [("a/f", "a"), ("a/d/f", "a"), ("b", "b")]:
-        with pytest.raises(LocalFileError, match="both for a file and for a folder") as caught:
+        with pytest.raises(NameClashError, match="both for a file and for a folder") as caught:
             DurableFile.create(str(tmp_path), relative, 1)
         assert caught.value.subject == str(tmp_path / clash)
-    with pytest.raises(LocalFileError, match="both for a file and for a folder"):
+    with pytest.raises(NameClashError, match="both for a file and for a folder"):
         make_folder(str(tmp_path), "a")
     assert below(tmp_path) == ["a", "b", "b/f"]
     assert open_descriptors() == before
@@ -239,7 +239,7 @@ def test_one_name_for_a_file_and_a_folder_is_explained(tmp_path: Path) -> None:
 def test_a_folder_that_takes_the_name_meanwhile_is_explained(tmp_path: Path) -> None:
     landing = DurableFile.create(str(tmp_path), "f", 1)
     (tmp_path / "f").mkdir()
-    with pytest.raises(LocalFileError, match="both for a file and for a folder"):
+    with pytest.raises(NameClashError, match="both for a file and for a folder"):
         landing.commit(None)
     assert below(tmp_path) == ["f"]
 

@@ -38,7 +38,9 @@ class Memory:
 
 @pytest.fixture
 def context() -> Context:
-    return cast("Context", SimpleNamespace(threads=Threads(), progress=Progress()))
+    made = SimpleNamespace(threads=Threads(), progress=Progress())
+    made.destination = made
+    return cast("Context", made)
 
 
 @pytest.fixture(autouse=True)

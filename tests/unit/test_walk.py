@@ -117,7 +117,7 @@ def test_a_folder_that_cannot_be_read_gives_a_warning(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "scandir", refuse)
     met = list(walk_files(str(tmp_path), follow_symlinks=True))
-    assert met[1] == WalkWarning(str(tmp_path / "closed"), "it cannot be read: permission denied", is_loss=True)
+    assert met[1] == WalkWarning(str(tmp_path / "closed"), "closed/", "it cannot be read: permission denied", is_loss=True)
     assert [item.relative for item in met if isinstance(item, WalkedFile)] == ["a", "z"]
 
 
@@ -157,7 +157,7 @@ def test_a_wildcard_warns_only_of_what_it_could_mean(tmp_path: Path) -> None:
     (tmp_path / "a.mov").symlink_to("nowhere")
     (tmp_path / "b.txt").symlink_to("nowhere")
     found = list(expand_wildcard(f"{tmp_path}/*.mov", follow_symlinks=True))
-    assert found == [WalkWarning(f"{tmp_path}/a.mov", "a broken link")]
+    assert found == [WalkWarning(f"{tmp_path}/a.mov", "a.mov", "a broken link")]
 
 
 def test_a_wildcard_does_not_enter_folders_that_cannot_match(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated
 
 import typer
 
-from transfer.cli import cat, clean, cp, demo, jobs, ls, mb, mpu, rb, resume, rm, stat
+from transfer.cli import batch, cat, clean, cp, demo, du, jobs, ls, mb, mpu, mv, rb, resume, rm, stat, sync, verify
 from transfer.cli.command_line import command_line
 from transfer.cli.exit_codes import MEANINGS, ExitCode
 from transfer.cli.flags import ConnectionFlags, OutputFlags, remember, with_flags
@@ -52,12 +53,17 @@ app = typer.Typer(
 
 _COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (cp.cp, cp.EXAMPLES),
+    (sync.sync, sync.EXAMPLES),
+    (mv.mv, mv.EXAMPLES),
     (ls.ls, ls.EXAMPLES),
+    (du.du, du.EXAMPLES),
     (cat.cat, cat.EXAMPLES),
     (stat.stat, stat.EXAMPLES),
     (rm.rm, rm.EXAMPLES),
     (mb.mb, mb.EXAMPLES),
     (rb.rb, rb.EXAMPLES),
+    (verify.verify, verify.EXAMPLES),
+    (batch.run, batch.EXAMPLES),
     (jobs.jobs, jobs.EXAMPLES),
     (resume.resume, resume.EXAMPLES),
     (clean.clean, clean.EXAMPLES),
@@ -108,7 +114,7 @@ def run_command_line(arguments: Sequence[str], *, repeats: Sequence[str] | None 
     """
     command_line.set(tuple(arguments if repeats is None else repeats))
     try:
-        code = app(args=list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
+        code = _program_command()(args=list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except TransferError as error:
@@ -118,6 +124,12 @@ def run_command_line(arguments: Sequence[str], *, repeats: Sequence[str] | None 
     if not arguments:
         return ExitCode.USAGE
     return int(code or ExitCode.DONE)
+
+
+@cache
+def _program_command() -> Callable[..., int | None]:
+    """What Typer makes of the commands: made once, since it costs ten milliseconds and lists of commands ask often."""
+    return typer.main.get_command(app)
 
 
 def _early_output(arguments: Sequence[str]) -> Output:

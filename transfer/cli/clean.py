@@ -15,12 +15,12 @@ from transfer.cli.messages import JobForgotten, NoJobs
 from transfer.cli.numbers import age_seconds
 from transfer.cli.output import Output
 from transfer.cli.run import run
-from transfer.cli.surroundings import connection_of, variables_of
+from transfer.cli.surroundings import connection_of, destination_of, variables_of
 from transfer.engine.state import state_folder
 from transfer.model.errors import ConfigurationError, StoreError, TransferError
 from transfer.model.events import Warned
 from transfer.model.locations import parse_s3_location
-from transfer.model.options import TransferOptions
+from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.receipts import Skip
 from transfer.model.unfinished import UnfinishedJob
 
@@ -117,7 +117,7 @@ class _Cleaning:
     async def _forget_with_uploads(self, job: UnfinishedJob) -> None:
         from transfer.engine.transfer import Transfer
 
-        connection = filled_up(self.connection, connection_of(job.description)).options()
+        connection = self._connection_for(job)
         with variables_of(job.description):
             async with Transfer(
                 connection=connection, options=TransferOptions(resume=False), on_event=self.output.event
@@ -132,6 +132,20 @@ class _Cleaning:
                             raise
 
                 await self._forget(job, abort)
+
+    def _connection_for(self, job: UnfinishedJob) -> ConnectionOptions:
+        """The options of the store that the job's uploads are at: its destination, if it has one of its own.
+
+        What is given here wins, in either case.
+        """
+        first = connection_of(job.description)
+        second = destination_of(job.description).options(first.options())
+        if second is None:
+            return filled_up(self.connection, first).options()
+        given, default = self.connection.options(), ConnectionOptions()
+        names = [field.name for field in dataclasses.fields(ConnectionOptions)]
+        wanted = {name: getattr(given, name) for name in names if getattr(given, name) != getattr(default, name)}
+        return dataclasses.replace(second, **wanted)
 
     async def _forget(self, job: UnfinishedJob, abort: AbortUpload) -> None:
         from transfer.engine.jobs import forget_job

@@ -1,4 +1,4 @@
-"""The options of `cp` alone, and what they mean for the engine. Nothing is opened or sent here."""
+"""The options of those commands that move things, and what they mean for the engine. Nothing is opened or sent here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from transfer.engine.state import STATE_FOLDER_VARIABLE
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.errors import UsageError
 from transfer.model.objects import ObjectProperties
-from transfer.model.options import TransferOptions, UnsafeKeyPolicy
+from transfer.model.options import CopyDirective, TransferOptions, UnsafeKeyPolicy
 from transfer.plan.parts import check_part_size
 from transfer.plan.sizes import parse_size_bytes
 
@@ -50,17 +50,9 @@ StateDir = Annotated[Path | None, _state_dir(None)]
 
 
 @dataclass(frozen=True, slots=True)
-class CopyFlags:
-    """What `cp` was told; None means: not given."""
+class TransferFlags:
+    """How things are moved; None means: not given."""
 
-    recursive: Annotated[
-        bool,
-        typer.Option("--recursive", "-r", help="Move folders and prefixes with all below.", rich_help_panel=_WHAT),
-    ] = False
-    raw: Annotated[
-        bool,
-        typer.Option("--raw", help="Take *, ? and [ in names as they are.", rich_help_panel=_WHAT),
-    ] = False
     no_follow_symlinks: Annotated[
         bool,
         typer.Option(
@@ -106,7 +98,7 @@ class CopyFlags:
     checksum: Annotated[
         ChecksumAlgorithm | None,
         typer.Option(
-            "--checksum",
+            "--checksum-algorithm",
             help="What uploads are proved with. By default crc64nvme, or md5 where a store lacks it.",
             rich_help_panel=_TRUST,
         ),
@@ -166,6 +158,20 @@ class CopyFlags:
         typer.Option("--acl", metavar="NAME", help=f"A canned ACL: {', '.join(CannedAcl)}.", rich_help_panel=_OBJECTS),
     ] = None
 
+    metadata_directive: Annotated[
+        CopyDirective | None,
+        typer.Option(
+            "--metadata-directive",
+            help="From bucket to bucket: copy metadata and content headers (default), or replace all of them by "
+            "those given here (default when any is given).",
+            rich_help_panel=_OBJECTS,
+        ),
+    ] = None
+    tagging_directive: Annotated[
+        CopyDirective | None,
+        typer.Option("--tagging-directive", help="The same for tags.", rich_help_panel=_OBJECTS),
+    ] = None
+
     def options(self) -> TransferOptions:
         """The engine's options.
 
@@ -185,6 +191,8 @@ class CopyFlags:
             state_folder=None if self.state_dir is None else str(self.state_dir),
             command=command_line.get(),
             properties=self._properties(),
+            metadata_directive=self.metadata_directive,
+            tagging_directive=self.tagging_directive,
         )
 
     def unusual_state_folder(self) -> str | None:
@@ -212,6 +220,29 @@ class CopyFlags:
             metadata=parse_metadata(self.metadata or ()),
             tags=parse_tags(self.tag or ()),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFlags(TransferFlags):
+    """What `cp` was told; None means: not given."""
+
+    recursive: Annotated[
+        bool,
+        typer.Option("--recursive", "-r", help="Move folders and prefixes with all below.", rich_help_panel=_WHAT),
+    ] = False
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="Take *, ? and [ in names as they are.", rich_help_panel=_WHAT),
+    ] = False
+    checksum: Annotated[
+        ChecksumAlgorithm | None,
+        typer.Option(
+            "--checksum",
+            "--checksum-algorithm",
+            help="What uploads are proved with. By default crc64nvme, or md5 where a store lacks it.",
+            rich_help_panel=_TRUST,
+        ),
+    ] = None
 
 
 def _part_size_bytes(text: str) -> int:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from contextlib import nullcontext
-from typing import Annotated
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transfer.cli.copy_flags import CopyFlags
-from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
+from transfer.cli.destination_flags import DestinationFlags
+from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
-from transfer.cli.manifest import Manifest
-from transfer.cli.messages import KeptJob, Summary, Unproven
-from transfer.cli.output import Output
-from transfer.cli.run import closing, run
-from transfer.cli.tally import Tally
-from transfer.model.checksums import VerifiedBy
-from transfer.model.errors import UsageError
-from transfer.model.events import Event, JobKept, Warned
-from transfer.model.options import ConnectionOptions, TransferOptions
-from transfer.model.receipts import Failure, Outcome, Receipt
+from transfer.cli.list_flags import ListFlags
+from transfer.cli.run import run
+from transfer.cli.transfer_run import TransferRun
+from transfer.model.receipts import Outcome
+
+if TYPE_CHECKING:
+    from transfer.engine.outcomes import OutcomeStream
+    from transfer.engine.transfer import Transfer
 
 EXAMPLES = """
 Examples:
@@ -34,9 +31,24 @@ Examples:
     transfer cp -r s3://bucket/photos/ photos
     transfer cp 's3://bucket/logs/2024-*.gz' logs/
 
+  Some of a folder (see Filters above):
+    transfer cp -r photos s3://bucket/p/ --include '*.jpg' --exclude drafts/
+    transfer cp -r s3://bucket/logs/ logs --newer-than 7d --max-size 1G
+
+  From bucket to bucket, by the store itself: no byte comes here:
+    transfer cp s3://bucket/a.mov s3://archive/a.mov --storage-class GLACIER_IR
+    transfer cp -r s3://bucket/photos/ s3://archive/photos/
+
   From standard input, to standard output:
     pg_dump shop | transfer cp - s3://bucket/shop.sql
     transfer cp s3://bucket/shop.sql - | psql shop
+
+  From one store to another, through this machine:
+    transfer cp -r s3://here/photos/ s3://there/photos/ \\
+      --dest-endpoint-url http://localhost:9000 --dest-profile local
+
+  What a file names, each line a path below a folder:
+    transfer cp --from-file list.txt --root photos s3://bucket/photos/
 
   A store other than AWS, a proof per object kept in a file:
     transfer cp -r data s3://bucket/data/ --endpoint-url http://localhost:9000 \\
@@ -46,6 +58,7 @@ A path that exists is taken as it is, wildcards or not; so is a key whose only
 wildcard is [ (this costs one request). --raw takes all names so.
 A DESTINATION that ends in / or is an existing folder keeps the sources' names.
 Each upload and download is verified with a checksum; -v shows with which.
+From bucket to bucket, what the store keeps of both sides is compared.
 """
 
 
@@ -57,99 +70,37 @@ def cp(
         ),
     ],
     copying: CopyFlags,
+    filtering: FilterFlags,
+    listing: ListFlags,
     connection: ConnectionFlags,
+    second: DestinationFlags,
     output: OutputFlags,
 ) -> int:
-    """Copy between disks and buckets, verified."""
-    *sources, destination = locations
-    if not sources:
-        raise UsageError("no destination", subject=destination, remedy="write: transfer cp SOURCE... DESTINATION")
-    copy = _Copy(sources, destination, copying, connection.options(), copying.options(), output.output())
+    """Copy between disks and buckets, or from bucket to bucket, verified."""
+    sources, destination = listing.places("cp", locations)
+    options = dataclasses.replace(copying.options(), filters=filtering.filters())
+    first = connection.options()
+    copy = _CopyRun(sources, destination, copying, first, options, output.output(), second.options(first))
+    copy.recursive, copy.raw = copying.recursive, copying.raw
+    copy.listing = listing
     return run(copy.output, copy.work)
 
 
-class _Copy:
+class _CopyRun(TransferRun):
     """One run of `cp`."""
 
-    def __init__(
-        self,
-        sources: list[str],
-        destination: str,
-        flags: CopyFlags,
-        connection: ConnectionOptions,
-        options: TransferOptions,
-        output: Output,
-    ) -> None:
-        self.output = output
-        self._sources = sources
-        self._destination = destination
-        self._flags = flags
-        self._connection = connection
-        self._options = options
-        self._tally = Tally()
-        if destination == "-":
-            output.leave_stdout_to_data()
+    command = "cp"
+    recursive = raw = False
+    listing = ListFlags()
 
-    async def work(self) -> ExitCode:
-        began = time.monotonic()
-        with Manifest(self._flags.manifest) if self._flags.manifest else nullcontext() as manifest:
-            try:
-                await self._move(manifest)
-            except BaseException as error:
-                if not self._tally.is_empty:
-                    self._sum_up(began, code_of_end(error))
-                self._tell_of_lost_stream()
-                raise
-        code = code_of_tally(self._tally, require_verified=self._flags.require_verified)
-        self._sum_up(began, code)
-        if code is ExitCode.FAILED:
-            self._tell_of_lost_stream()
-        return code
-
-    def _tell_of_lost_stream(self) -> None:
-        """What came from standard input is gone: no later run can go on with it."""
-        if "-" in self._sources:
-            self.output.event(Warned("standard input cannot be read twice: give all of it again"))
-
-    async def _move(self, manifest: Manifest | None) -> None:
-        from transfer.cli.progress import shown
-        from transfer.engine.transfer import Transfer
-
-        async with Transfer(connection=self._connection, options=self._options, on_event=self._hear) as transfer:
-            outcomes = transfer.copy_many(
-                self._sources, self._destination, recursive=self._flags.recursive, raw=self._flags.raw
+    def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:
+        """Start the work."""
+        if self.listing.from_file is not None:
+            return transfer.copy_listed(
+                self.listing.from_file,
+                self.destination,
+                root=self.listing.root,
+                recursive=self.recursive,
+                raw=self.raw,
             )
-            is_stream = "-" in self._sources
-            async with shown(transfer.progress, self.output, is_stream=is_stream), closing(outcomes):
-                try:
-                    async for outcome in outcomes:
-                        self._settle(outcome, manifest)
-                except asyncio.CancelledError:
-                    transfer.hurry()
-                    raise
-                finally:
-                    self._tally.resumed = transfer.progress.items_resumed
-                    self._tally.not_attempted = max(0, transfer.progress.items_planned - self._tally.settled)
-
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, JobKept):
-            self.output.keep(KeptJob(event.job_id, self._flags.unusual_state_folder()))
-        else:
-            self.output.event(event)
-
-    def _settle(self, outcome: Outcome, manifest: Manifest | None) -> None:
-        if isinstance(outcome, Failure) and self.output.is_cut_off(outcome.error):
-            raise BrokenPipeError
-        self._tally.add(outcome)
-        if isinstance(outcome, Receipt) and manifest is not None:
-            manifest.add(outcome)
-        self.output.show(outcome)
-        if (
-            self._flags.require_verified
-            and isinstance(outcome, Receipt)
-            and outcome.verified_by is VerifiedBy.UNVERIFIED
-        ):
-            self.output.show(Unproven(outcome.source))
-
-    def _sum_up(self, began: float, code: ExitCode) -> None:
-        self.output.show(Summary("cp", self._tally, time.monotonic() - began, code))
+        return transfer.copy_many(self.sources, self.destination, recursive=self.recursive, raw=self.raw)

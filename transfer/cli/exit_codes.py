@@ -24,7 +24,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.DONE: "all done",
     ExitCode.FAILED: "something failed; each failure was told on a line of its own",
     ExitCode.USAGE: "the command line makes no sense; nothing was attempted",
-    ExitCode.WARNINGS: "done, but something was skipped, or not verified with --require-verified",
+    ExitCode.WARNINGS: "done, but something was skipped, or not verified with --require-verified or mv",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C or SIGTERM)",
 }
 
@@ -51,6 +51,6 @@ def code_of_tally(tally: Tally, *, require_verified: bool = False) -> ExitCode:
     """The code of a run that went to its end, by what became of its items."""
     if tally.failed:
         return ExitCode.FAILED
-    if tally.skipped or (require_verified and tally.unverified):
+    if tally.skipped or tally.kept or (require_verified and tally.unverified):
         return ExitCode.WARNINGS
     return ExitCode.DONE

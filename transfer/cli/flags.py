@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from transfer.cli.help_page import occurrences_in
 from transfer.cli.numbers import seconds_above_zero
 from transfer.cli.output import Output
 from transfer.model.errors import UsageError
@@ -24,6 +25,9 @@ from transfer.model.options import AddressingStyle, ConnectionOptions
 _CONNECTION = "Connection"
 _OUTPUT = "Output"
 _GIVEN_BEFORE = "transfer.flags"
+
+OCCURRENCES: Mapping[str, str] = {"filled from": "occurrences"}
+"""Marks the field of a group that is no option: it takes the names of all options in the order of the command line."""
 
 Group = TypeVar("Group")
 
@@ -92,6 +96,16 @@ class ConnectionFlags:
             rich_help_panel=_CONNECTION,
         ),
     ] = None
+
+    def words(self) -> tuple[str, ...]:
+        """The same as options, for another command line."""
+        found: list[str] = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and value is not False:
+                option = f"--{field.name.replace('_', '-')}"
+                found += [option] if value is True else [option, str(value)]
+        return tuple(found)
 
     def options(self) -> ConnectionOptions:
         """The engine's options.
@@ -172,8 +186,7 @@ def with_flags(command: Callable[..., int]) -> Callable[..., int]:
     def spread(context: typer.Context, **values: Any) -> int:  # noqa: ANN401 - Typer passes what it parsed
         before: Mapping[type, Any] = context.meta.get(_GIVEN_BEFORE, {})
         for name, group in groups.items():
-            fields = {field.name: values.pop(field.name) for field in dataclasses.fields(group)}
-            given = group(**fields)
+            given = group(**{name: values.pop(name) for name in _option_names(group)}, **_filled(context, group))
             values[name] = filled_up(given, before[group]) if group in before else given
         return command(**values, **({"context": context} if wants_context else {}))
 
@@ -205,4 +218,15 @@ def _fields_as_parameters(group: type) -> list[inspect.Parameter]:
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
         for field in dataclasses.fields(group)
+        if field.metadata != OCCURRENCES
     ]
+
+
+def _option_names(group: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(group) if field.metadata != OCCURRENCES]
+
+
+def _filled(context: typer.Context, group: type) -> dict[str, tuple[str, ...]]:
+    """The fields of a group that are no options."""
+    names = [field.name for field in dataclasses.fields(group) if field.metadata == OCCURRENCES]
+    return dict.fromkeys(names, occurrences_in(context))

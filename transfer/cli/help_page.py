@@ -1,4 +1,7 @@
-"""How `--help` looks: summary, examples as they are typed, options in groups. Plain text, so nothing heavy loads."""
+"""How `--help` looks: summary, examples as they are typed, options in groups. Plain text, so nothing heavy loads.
+
+A command also remembers in which order its options came, which click tells while it parses and then forgets.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ ClickFormatter: TypeAlias = Any
 _ARGUMENTS = "Arguments"
 _OPTIONS = "Options"
 _FIRST_COLUMN = 32
+_OCCURRENCES = "transfer.occurrences"
 
 
 class _HasParameters(Protocol):
@@ -24,6 +28,12 @@ class _HasParameters(Protocol):
 
 class TeachingCommand(TyperCommand):
     """A command whose epilog holds examples, kept line by line, and whose options show in their help panels."""
+
+    def parse_args(self, ctx: ClickContext, args: list[str]) -> list[str]:
+        """Parse, and remember the order of the options: values of different ones may depend on it."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        ctx.meta[_OCCURRENCES] = tuple(parameter.name for parameter in order)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: ClickContext, formatter: ClickFormatter) -> None:
         """Write arguments and options, a section per panel in the order of their first option."""
@@ -54,6 +64,12 @@ class TeachingGroup(TyperGroup):
     def list_commands(self, ctx: ClickContext) -> list[str]:  # noqa: ARG002 - click's signature
         """In the order in which they were registered, the most used first."""
         return list(self.commands)
+
+
+def occurrences_in(ctx: ClickContext) -> tuple[str, ...]:
+    """The names of a command's options and arguments, one for each time one was given, in the order of the line."""
+    found: tuple[str, ...] = ctx.meta.get(_OCCURRENCES, ())
+    return found
 
 
 def _write_sections(command: _HasParameters, ctx: ClickContext, formatter: ClickFormatter) -> None:

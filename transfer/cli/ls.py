@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from transfer.cli.exit_codes import ExitCode
+from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
-from transfer.cli.messages import Listed
+from transfer.cli.messages import ListedBucket, ListedPage
 from transfer.cli.output import Output
 from transfer.cli.run import closing, run
-from transfer.model.errors import TransferError
+from transfer.model.errors import TransferError, UsageError
 from transfer.model.locations import S3_SCHEME, S3Location, has_wildcard, parse_s3_location
-from transfer.model.objects import CommonPrefix, ListedObject
-from transfer.model.options import ConnectionOptions
+from transfer.model.options import ConnectionOptions, TransferOptions
 
 EXAMPLES = """
 Examples:
@@ -22,9 +22,11 @@ Examples:
   transfer ls s3://bucket/photos/
   transfer ls -r -H s3://bucket/photos/
   transfer ls 's3://bucket/photos/*.jpg'
+  transfer ls -r --min-size 1GiB --older-than 30d s3://bucket
 
 Columns: local date and time, size in bytes (or with units, -H), key.
 PRE marks a folder: all keys that go on below that name.
+Filters choose among objects: with --recursive or a pattern.
 """
 
 
@@ -37,6 +39,7 @@ class NothingListedError(TransferError):
 def ls(
     connection: ConnectionFlags,
     output: OutputFlags,
+    chosen: FilterFlags,
     url: Annotated[
         str | None,
         typer.Argument(metavar="[URL]", help="s3://bucket, a prefix or a pattern in it; your buckets if left out."),
@@ -47,29 +50,41 @@ def ls(
 ) -> int:
     """List buckets or objects."""
     writer = output.output()
-    options = connection.options()
+    connected = connection.options()
+    options = TransferOptions(filters=chosen.filters())
     location = None if url in (None, S3_SCHEME) else parse_s3_location(url or "")
+    if location is None and not options.filters.is_open:
+        raise UsageError("filters choose among objects, not buckets", remedy="name a bucket: s3://bucket")
 
     async def work() -> ExitCode:
         if location is None:
-            await _list_buckets(writer, options)
+            await _list_buckets(writer, connected)
         else:
-            await _list_objects(writer, options, location, recursive=recursive, raw=raw, human_sizes=human_readable)
+            await _list_objects(
+                writer, connected, options, location, recursive=recursive, raw=raw, human_sizes=human_readable
+            )
         return ExitCode.DONE
 
     return run(writer, work)
 
 
-async def _list_buckets(output: Output, options: ConnectionOptions) -> None:
+async def _list_buckets(output: Output, connection: ConnectionOptions) -> None:
     from transfer.engine.transfer import Transfer
 
-    async with Transfer(connection=options, on_event=output.event) as transfer:
+    async with Transfer(connection=connection, on_event=output.event) as transfer:
         for bucket in await transfer.list_buckets():
-            output.show(Listed("", bucket, bucket.name))
+            output.show(ListedBucket(bucket))
 
 
 async def _list_objects(
-    output: Output, options: ConnectionOptions, location: S3Location, *, recursive: bool, raw: bool, human_sizes: bool
+    output: Output,
+    connection: ConnectionOptions,
+    options: TransferOptions,
+    location: S3Location,
+    *,
+    recursive: bool,
+    raw: bool,
+    human_sizes: bool,
 ) -> None:
     from transfer.engine.transfer import Transfer
 
@@ -78,15 +93,12 @@ async def _list_objects(
     hidden = 0 if recursive or is_pattern else location.key.rfind("/") + 1
     found = False
     async with (
-        Transfer(connection=options, on_event=output.event) as transfer,
-        closing(transfer.list_objects(str(location), recursive=recursive, raw=raw)) as entries,
+        Transfer(connection=connection, options=options, on_event=output.event) as transfer,
+        closing(transfer.list_batches(str(location), recursive=recursive, raw=raw)) as batches,
     ):
-        async for entry in entries:
-            found = True
-            output.show(Listed(location.bucket, entry, _name(entry)[hidden:], human_sizes))
-    if location.key and not found:
+        async for batch in batches:
+            if batch:
+                found = True
+                output.show(ListedPage(location.bucket, batch, hidden, human_sizes))
+    if location.key and not found and options.filters.is_open:
         raise NothingListedError("no such key or prefix", subject=str(location), remedy="check it with: transfer ls")
-
-
-def _name(entry: ListedObject | CommonPrefix) -> str:
-    return entry.prefix if isinstance(entry, CommonPrefix) else entry.key

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from transfer.cli.audit_tally import AuditTally
 from transfer.cli.exit_codes import ExitCode
 from transfer.cli.tally import Tally
+from transfer.model.audits import Audited
 from transfer.model.errors import TransferError
 from transfer.model.events import Event
 from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, ObjectInfo
@@ -14,18 +17,44 @@ from transfer.model.unfinished import UnfinishedJob
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One line of a listing.
+class ListedBucket:
+    """A bucket of the account."""
+
+    entry: BucketEntry
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPage:
+    """Some entries of a listing, a line each.
 
     Attributes:
-        bucket: Where the entry is; "" when the entry is a bucket.
-        name: How a person reads it in this listing: below the listed prefix, or whole.
+        bucket: Where they are.
+        entries: In order.
+        hidden_characters: How many characters at the start of each name a person does not see: what all have in common.
         human_sizes: Write sizes with units.
     """
 
     bucket: str
-    entry: ListedObject | CommonPrefix | BucketEntry
-    name: str
+    entries: Sequence[ListedObject | CommonPrefix]
+    hidden_characters: int = 0
+    human_sizes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is stored below a location.
+
+    Attributes:
+        url: As the user wrote it.
+        size: Of all objects, in bytes.
+        storage_class: Of what is counted, when each class is counted for itself, else None.
+        human_sizes: Write sizes with units.
+    """
+
+    url: str
+    objects: int
+    size: int
+    storage_class: str | None = None
     human_sizes: bool = False
 
 
@@ -125,6 +154,23 @@ class Unproven:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceKept:
+    """A source that stays after a move, because nothing could verify its copy."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineFailed:
+    """A command of a list that did not end well: where it stands, and its exit code."""
+
+    file: str
+    number: int
+    text: str
+    code: ExitCode
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The user or the system stopped the run; `kept` is what it leaves."""
 
@@ -150,11 +196,22 @@ class Summary:
     code: ExitCode
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSummary:
+    """The last word of a comparison."""
+
+    tally: AuditTally
+    seconds: float
+    code: ExitCode
+
+
 Message = (
     Outcome
     | TransferError
     | Event
-    | Listed
+    | ListedBucket
+    | ListedPage
+    | Usage
     | ListedUpload
     | ListedJob
     | NoJobs
@@ -166,7 +223,11 @@ Message = (
     | Step
     | Proof
     | Unproven
+    | SourceKept
+    | LineFailed
     | Interrupted
     | Broken
     | Summary
+    | Audited
+    | AuditSummary
 )

@@ -10,31 +10,39 @@ import io
 import os
 import select
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Protocol, TextIO
 
 from transfer.cli import text
+from transfer.cli.audit_lines import ALARMING, audit_record, audit_summary_line, audited_line
 from transfer.cli.escape import printable
+from transfer.cli.listed_pages import page_json_lines, page_lines
 from transfer.cli.messages import (
+    AuditSummary,
     Broken,
     BucketChanged,
     Described,
     Interrupted,
     JobForgotten,
     KeptJob,
-    Listed,
+    ListedBucket,
     ListedJob,
+    ListedPage,
     ListedUpload,
     Message,
     NoJobs,
     Proof,
     Step,
+    Summary,
+    Usage,
 )
 from transfer.cli.records import json_line, record_of
+from transfer.model.audits import Audited, Finding
 from transfer.model.errors import LocalFileError, TransferError
 from transfer.model.events import ConcurrencyChanged, Event, RequestRetried
-from transfer.model.receipts import Failure, Receipt, Removal, UploadAbort
+from transfer.model.receipts import Failure, Intent, Receipt, Removal, UploadAbort
 
 
 class _Bar(Protocol):
@@ -64,11 +72,16 @@ class Output:
         self._bar: _Bar | None = None
         self._stdout_is_data = False
         self._kept: KeptJob | None = None
+        self._take_summary: Callable[[Summary], None] | None = None
+
+    def become_part(self, take_summary: Callable[[Summary], None]) -> None:
+        """Write for one command among many: no bar, and the summary goes to who sums up all of them."""
+        self._take_summary = take_summary
 
     @property
     def wants_bar(self) -> bool:
         """Whether a progress bar has a place: a person watches standard error and asked for no silence."""
-        return not self._as_json and not self._quiet and self._stderr.isatty()
+        return not self._as_json and not self._quiet and self._take_summary is None and self._stderr.isatty()
 
     def leave_stdout_to_data(self) -> None:
         """Keep standard output free for an object's bytes; JSON goes to standard error then."""
@@ -116,9 +129,13 @@ class Output:
             BrokenPipeError: The reader of the stream is gone.
             LocalFileError: The stream refused otherwise, as a full disk does.
         """
+        if isinstance(message, Summary) and self._take_summary is not None:
+            self._take_summary(message)
+            return
         # What a listing answers is no chatter.
-        answers = Interrupted | Listed | ListedUpload | ListedJob | Described
-        if self._quiet and not (text.is_error(message) or isinstance(message, answers)):
+        answers = Interrupted | ListedBucket | ListedPage | ListedUpload | ListedJob | Usage | Described
+        is_alarm = isinstance(message, Audited) and message.finding in ALARMING
+        if self._quiet and not (text.is_error(message) or is_alarm or isinstance(message, answers)):
             return
         if self._as_json and isinstance(message, NoJobs):
             return
@@ -127,8 +144,7 @@ class Output:
         if not self._verbose and isinstance(message, RequestRetried) and message.delay_seconds < LONG_PAUSE_SECONDS:
             return
         if self._as_json:
-            line = json_line(record_of(message))
-            self._write(self._stderr if self._stdout_is_data else self._stdout, line, message)
+            self._write(self._stderr if self._stdout_is_data else self._stdout, _json_lines(message), message)
         else:
             self._show_text(message)
 
@@ -148,10 +164,16 @@ class Output:
         os.close(null)
 
     def _show_text(self, message: Message) -> None:
-        if isinstance(message, Receipt | Removal | UploadAbort):
+        if isinstance(message, Receipt | Removal | UploadAbort | Intent):
             self._show_item(message)
-        elif isinstance(message, Listed):
-            self._write(self._stdout, text.listed_line(message), message)
+        elif isinstance(message, Audited | AuditSummary):
+            self._show_audit(message)
+        elif isinstance(message, ListedPage):
+            self._write(self._stdout, page_lines(message), message)
+        elif isinstance(message, ListedBucket):
+            self._write(self._stdout, text.listed_bucket_line(message), message)
+        elif isinstance(message, Usage):
+            self._write(self._stdout, text.usage_line(message), message)
         elif isinstance(message, ListedUpload):
             self._write(self._stdout, text.listed_upload_line(message), message)
         elif isinstance(message, ListedJob):
@@ -172,7 +194,13 @@ class Output:
         else:
             self._write(self._stderr, text.notice_line(message), message)
 
-    def _show_item(self, message: Receipt | Removal | UploadAbort) -> None:
+    def _show_audit(self, message: Audited | AuditSummary) -> None:
+        if isinstance(message, AuditSummary):
+            self._write(self._stderr, audit_summary_line(message), message)
+        elif self._verbose or message.finding is not Finding.MATCH:
+            self._write(self._stdout, audited_line(message), message)
+
+    def _show_item(self, message: Receipt | Removal | UploadAbort | Intent) -> None:
         if isinstance(message, Receipt) and self._verbose:
             self._write(self._stderr, text.receipt_line(message), message)
         bar_tells = isinstance(message, Receipt) and self.wants_bar and self._stdout.isatty()
@@ -181,7 +209,7 @@ class Output:
 
     def _write(self, stream: TextIO, line: str, message: Message) -> None:
         with self._bar.hidden() if self._bar else nullcontext():
-            self._guarded(stream, line, keep=isinstance(message, Listed | ListedUpload))
+            self._guarded(stream, line, keep=isinstance(message, ListedBucket | ListedPage | ListedUpload))
 
     def _guarded(self, stream: TextIO, line: str, *, keep: bool = False) -> None:
         try:
@@ -193,6 +221,14 @@ class Output:
         except OSError as error:
             name = "standard error" if stream is self._stderr else "standard output"
             raise LocalFileError.from_os_error(error, name) from error
+
+
+def _json_lines(message: Message) -> str:
+    if isinstance(message, ListedPage):
+        return page_json_lines(message)
+    if isinstance(message, Audited | AuditSummary):
+        return json_line(audit_record(message))
+    return json_line(record_of(message))
 
 
 def _has_no_reader(stream: TextIO) -> bool:

@@ -16,21 +16,23 @@ from transfer.cli.messages import (
     JobForgotten,
     JobRepeated,
     KeptJob,
-    Listed,
+    LineFailed,
+    ListedBucket,
     ListedJob,
     ListedUpload,
     Message,
     Proof,
+    SourceKept,
     Step,
     Summary,
     Unproven,
+    Usage,
 )
-from transfer.cli.text import BROKEN_REMEDY, interrupted_remedy
+from transfer.cli.text import BROKEN_REMEDY, KEPT, KEPT_REMEDY, interrupted_remedy
 from transfer.model.checksums import Checksum
 from transfer.model.errors import StoreError, TransferError
 from transfer.model.events import ConcurrencyChanged, JobKept, JobResumed, RequestRetried, Warned
-from transfer.model.objects import BucketEntry, CommonPrefix
-from transfer.model.receipts import Failure, Outcome, Receipt, Removal, Skip, UploadAbort
+from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Removal, Skip, UploadAbort
 from transfer.model.unfinished import UnfinishedJob
 
 
@@ -54,6 +56,7 @@ def receipt_record(receipt: Receipt) -> dict[str, Any]:
         "mover": receipt.mover.value,
         "mover_reason": receipt.mover_reason,
         "resumed_bytes": receipt.resumed_bytes,
+        "source_removed": receipt.source_removed,
     }
 
 
@@ -65,11 +68,11 @@ def checksum_record(checksum: Checksum) -> dict[str, str]:
 def record_of(message: Message) -> dict[str, Any]:
     """The dictionary of any message; `type` tells its kind."""
     match message:
-        case Receipt() | Proof() | Failure() | Skip() | Removal() | UploadAbort():
+        case Receipt() | Proof() | Failure() | Skip() | Removal() | UploadAbort() | Intent():
             return _outcome_record(message)
         case TransferError():
             return _error_record(message, None)
-        case Listed() | ListedUpload() | Described() | BucketChanged():
+        case ListedBucket() | ListedUpload() | Usage() | Described() | BucketChanged():
             return _answer_record(message)
         case ListedJob() | JobRepeated() | JobForgotten():
             return _job_message_record(message)
@@ -93,15 +96,30 @@ def _outcome_record(message: Outcome | Proof) -> dict[str, Any]:
         case Skip():
             return {"type": "skip", "source": message.source, "reason": message.reason}
         case Removal():
-            return {"type": "removal", "source": message.source}
+            kind = "would_remove" if message.is_dry_run else "removal"
+            backup = {} if message.moved_to is None else {"moved_to": message.moved_to}
+            return {"type": kind, "source": message.source, **backup}
+        case Intent():
+            return {
+                "type": "would_copy",
+                "source": message.source,
+                "destination": message.destination,
+                "size": message.size,
+                "change": message.change.name.lower(),
+            }
         case UploadAbort():
             return _abort_record(message)
 
 
-def _answer_record(message: Listed | ListedUpload | Described | BucketChanged) -> dict[str, Any]:
+def _answer_record(message: ListedBucket | ListedUpload | Usage | Described | BucketChanged) -> dict[str, Any]:
     match message:
-        case Listed() | ListedUpload():
-            return _listed_record(message)
+        case ListedBucket():
+            entry = message.entry
+            return {"type": "bucket", "name": entry.name, "created": iso_time(entry.created_seconds)}
+        case ListedUpload():
+            return _listed_upload_record(message)
+        case Usage():
+            return _usage_record(message)
         case Described():
             return _described_record(message)
         case BucketChanged():
@@ -136,6 +154,16 @@ def _notice_record(message: Message) -> dict[str, Any]:
             return {"type": "step", "message": message.text.strip()}
         case Unproven():
             return {"type": "warning", "message": "moved, but nothing could verify it", "subject": message.source}
+        case LineFailed():
+            return {
+                "type": "line_failed",
+                "file": message.file,
+                "line": message.number,
+                "command": message.text,
+                "exit_code": int(message.code),
+            }
+        case SourceKept():
+            return {"type": "warning", "message": f"{KEPT}; {KEPT_REMEDY}", "subject": message.source}
         case Warned():
             return {"type": "warning", "message": message.message, "subject": None}
         case Interrupted():
@@ -167,23 +195,9 @@ def _abort_record(abort: UploadAbort) -> dict[str, Any]:
     }
 
 
-def _listed_record(listed: Listed | ListedUpload) -> dict[str, Any]:
-    if isinstance(listed, ListedUpload):
-        return _listed_upload_record(listed)
-    entry = listed.entry
-    if isinstance(entry, BucketEntry):
-        return {"type": "bucket", "name": entry.name, "created": iso_time(entry.created_seconds)}
-    if isinstance(entry, CommonPrefix):
-        return {"type": "prefix", "bucket": listed.bucket, "prefix": entry.prefix}
-    return {
-        "type": "object",
-        "bucket": listed.bucket,
-        "key": entry.key,
-        "size": entry.size,
-        "etag": entry.etag,
-        "modified": iso_time(entry.modified_seconds),
-        "storage_class": entry.storage_class,
-    }
+def _usage_record(usage: Usage) -> dict[str, Any]:
+    group = {} if usage.storage_class is None else {"storage_class": usage.storage_class}
+    return {"type": "usage", "url": usage.url, **group, "objects": usage.objects, "size": usage.size}
 
 
 def _listed_upload_record(listed: ListedUpload) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from transfer.cli.exit_codes import ExitCode, code_of_error
@@ -64,8 +65,13 @@ class _Signals:
             signal.raise_signal(number)
 
 
-def run(output: Output, work: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
-    """Do a command's work in an event loop and tell how it ended.
+Work = Callable[[], Awaitable[ExitCode]]
+deferred: ContextVar[Callable[[Output, Work], None] | None] = ContextVar("deferred", default=None)
+"""Takes the work of commands that are only read now, and done together later."""
+
+
+def run(output: Output, work: Work) -> ExitCode:
+    """Do a command's work in an event loop and tell how it ended; or leave it to who has set `deferred`.
 
     Args:
         output: Hears of whatever ended the work early.
@@ -74,6 +80,10 @@ def run(output: Output, work: Callable[[], Awaitable[ExitCode]]) -> ExitCode:
     Returns:
         The code for the process. Nothing is raised but SystemExit.
     """
+    take = deferred.get()
+    if take is not None:
+        take(output, work)
+        return ExitCode.DONE
     signals = _Signals()
 
     async def watched() -> ExitCode:

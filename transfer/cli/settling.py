@@ -14,7 +14,8 @@ from transfer.cli.messages import Summary
 from transfer.cli.output import Output
 from transfer.cli.run import closing
 from transfer.cli.tally import Tally
-from transfer.model.options import ConnectionOptions
+from transfer.model.filters import Filters
+from transfer.model.options import ConnectionOptions, TransferOptions
 
 if TYPE_CHECKING:
     from transfer.engine.outcomes import OutcomeStream
@@ -27,6 +28,7 @@ async def settle_all(
     output: Output,
     connection: ConnectionOptions,
     begin: Callable[[Transfer], OutcomeStream[Outcome]],
+    filters: Filters | None = None,
 ) -> ExitCode:
     """Work through what a command does.
 
@@ -35,6 +37,7 @@ async def settle_all(
         output: Told every outcome, then the summary, which is left out when nothing settled before an error.
         connection: Where to.
         begin: Starts the work.
+        filters: What of trees and patterns it is done to; None means all.
 
     Raises:
         TransferError: What ended it early.
@@ -42,7 +45,7 @@ async def settle_all(
     tally = Tally()
     began = time.monotonic()
     try:
-        await _settle(tally, output, connection, begin)
+        await _settle(tally, output, connection, begin, filters or Filters())
     except BaseException as error:
         if not tally.is_empty:
             output.show(Summary(command, tally, time.monotonic() - began, code_of_end(error)))
@@ -57,11 +60,13 @@ async def _settle(
     output: Output,
     connection: ConnectionOptions,
     begin: Callable[[Transfer], OutcomeStream[Outcome]],
+    filters: Filters,
 ) -> None:
     from transfer.engine.transfer import Transfer
 
+    options = TransferOptions(filters=filters)
     async with (
-        Transfer(connection=connection, on_event=output.event) as transfer,
+        Transfer(connection=connection, options=options, on_event=output.event) as transfer,
         closing(begin(transfer)) as outcomes,
     ):
         async for outcome in outcomes:

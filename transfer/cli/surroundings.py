@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from transfer.cli.destination_flags import DestinationFlags
 from transfer.cli.flags import ConnectionFlags
 from transfer.engine.state import STATE_FOLDER_VARIABLE
 from transfer.model.errors import LocalFileError
@@ -65,8 +66,18 @@ def folder_of(description: JobDescription, state_folder: str) -> Iterator[None]:
 
 
 def connection_of(description: JobDescription) -> ConnectionFlags:
-    """The options of a command that say how to reach the store, in either way of writing them; the last one wins."""
-    options = {f"--{field.name.replace('_', '-')}": field for field in dataclasses.fields(ConnectionFlags)}
+    """The options of a command that say how to reach the store."""
+    return ConnectionFlags(**_options_of(description, ConnectionFlags))
+
+
+def destination_of(description: JobDescription) -> DestinationFlags:
+    """The options of a command that name a second store, to which its objects go."""
+    return DestinationFlags(**_options_of(description, DestinationFlags))
+
+
+def _options_of(description: JobDescription, group: type) -> dict[str, Any]:
+    """Those of a group of flags, in either way of writing them; the last one wins."""
+    options = {f"--{field.name.replace('_', '-')}": field for field in dataclasses.fields(group)}
     found: dict[str, Any] = {}
     words = iter(description.command)
     for word in words:
@@ -77,11 +88,12 @@ def connection_of(description: JobDescription) -> ConnectionFlags:
         if field is None:
             continue
         found[field.name] = True if isinstance(field.default, bool) else value if equals else next(words, None)
-    if "addressing_style" in found:
-        found["addressing_style"] = AddressingStyle(found["addressing_style"])
-    if "ca_bundle" in found:
-        found["ca_bundle"] = Path(description.folder, found["ca_bundle"])
-    return ConnectionFlags(**found)
+    for name, value in found.items():
+        if name.endswith("addressing_style"):
+            found[name] = AddressingStyle(value)
+        elif name.endswith("ca_bundle"):
+            found[name] = Path(description.folder, value)
+    return found
 
 
 def _folder_now() -> str:

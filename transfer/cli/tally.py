@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transfer.model.checksums import VerifiedBy
-from transfer.model.receipts import Failure, Outcome, Receipt, Removal, Skip
+from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Removal, Skip
 
 
 @dataclass(slots=True)
@@ -26,6 +26,14 @@ class Tally:
     failed: int = 0
     skipped: int = 0
     retries: int = 0
+    kept: int = 0
+    """Of those that moved, how many sources stay because nothing could verify the copies."""
+    would_move: int = 0
+    """Items that a dry run found to be copied, and `moved_bytes` their bytes."""
+    would_remove: int = 0
+    """Items that a dry run found to be removed."""
+    equal: int = 0
+    """Items that the destination had already."""
     resumed: int = 0
     """Items that an earlier run had finished."""
     resumed_bytes: int = 0
@@ -41,7 +49,8 @@ class Tally:
     @property
     def settled(self) -> int:
         """Items that ended, one way or another."""
-        return self.moved + self.removed + self.aborted + self.would_abort + self.failed + self.skipped
+        did = self.moved + self.removed + self.aborted + self.failed + self.skipped
+        return did + self.would_move + self.would_remove + self.would_abort
 
     def add(self, outcome: Outcome) -> None:
         """Count one settled item."""
@@ -52,11 +61,20 @@ class Tally:
         elif isinstance(outcome, Skip):
             self.skipped += 1
         elif isinstance(outcome, Removal):
-            self.removed += 1
+            self._add_removal(outcome)
+        elif isinstance(outcome, Intent):
+            self.would_move += 1
+            self.moved_bytes += outcome.size
         elif outcome.is_dry_run:
             self.would_abort += 1
         else:
             self.aborted += 1
+
+    def _add_removal(self, removal: Removal) -> None:
+        if removal.is_dry_run:
+            self.would_remove += 1
+        else:
+            self.removed += 1
 
     def _add_receipt(self, receipt: Receipt) -> None:
         self.moved += 1

@@ -14,24 +14,28 @@ from transfer.cli.messages import (
     JobForgotten,
     JobRepeated,
     KeptJob,
-    Listed,
+    LineFailed,
+    ListedBucket,
     ListedJob,
     ListedUpload,
     Message,
     NoJobs,
+    SourceKept,
     Summary,
     Unproven,
+    Usage,
 )
 from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import TransferError
 from transfer.model.events import ConcurrencyChanged, Event, JobKept, JobResumed, RequestRetried
 from transfer.model.locations import S3Location
-from transfer.model.objects import BucketEntry, CommonPrefix
-from transfer.model.receipts import Failure, Receipt, Removal, Skip, UploadAbort
+from transfer.model.receipts import Failure, Intent, Receipt, Removal, Skip, UploadAbort
 from transfer.model.unfinished import UnfinishedJob
 from transfer.plan.sizes import format_rate, format_seconds, format_size
 
+KEPT = "copied, but nothing could verify it, so the source stays"
+KEPT_REMEDY = "--allow-unverified removes such sources too"
 BROKEN_REMEDY = "please report it, --verbose shows the trace"
 
 
@@ -44,13 +48,15 @@ def error_line(message: TransferError | Failure | Broken) -> str:
     return _line(str(message.error if isinstance(message, Failure) else message))
 
 
-def notice_line(message: Skip | Unproven | Interrupted | NoJobs | JobRepeated | KeptJob | Summary | Event) -> str:
+def notice_line(
+    message: Skip | Unproven | SourceKept | LineFailed | Interrupted | NoJobs | JobRepeated | KeptJob | Summary | Event,
+) -> str:
     """What is told on standard error besides errors."""
     match message:
         case Skip():
             return _line(f"{message.source}: skipped: {message.reason}")
-        case Unproven():
-            return _line(f"{message.source}: moved, but nothing could verify it")
+        case Unproven() | SourceKept() | LineFailed():
+            return _line(_remark(message))
         case Interrupted():
             return _line(f"interrupted; {interrupted_remedy(message)}")
         case NoJobs():
@@ -63,6 +69,16 @@ def notice_line(message: Skip | Unproven | Interrupted | NoJobs | JobRepeated | 
             return summary_line(message)
         case _:
             return event_line(message)
+
+
+def _remark(message: Unproven | SourceKept | LineFailed) -> str:
+    match message:
+        case Unproven():
+            return f"{message.source}: moved, but nothing could verify it"
+        case SourceKept():
+            return f"{message.source}: {KEPT}; {KEPT_REMEDY}"
+        case LineFailed():
+            return f"{message.file}:{message.number}: ended with {message.code.value}: {message.text}"
 
 
 def interrupted_remedy(message: Interrupted) -> str:
@@ -87,14 +103,19 @@ def event_line(event: Event) -> str:
     return _line(f"warning: {event.message}")
 
 
-def item_line(outcome: Receipt | Removal | UploadAbort) -> str:
+def item_line(outcome: Receipt | Removal | UploadAbort | Intent) -> str:
     """What was done, as a command."""
     if isinstance(outcome, Removal):
-        return printable(f"rm {outcome.source}") + "\n"
+        would = "would " if outcome.is_dry_run else ""
+        done = f"rm {outcome.source}" if outcome.moved_to is None else f"mv {outcome.source} {outcome.moved_to}"
+        return printable(f"{would}{done}") + "\n"
+    if isinstance(outcome, Intent):
+        return printable(f"would cp {outcome.source} {outcome.destination} ({outcome.change.value})") + "\n"
     if isinstance(outcome, UploadAbort):
         done = "would abort" if outcome.is_dry_run else "abort"
         return printable(f"{done} {outcome.source} {outcome.upload_id}") + "\n"
-    return printable(f"cp {outcome.source} {outcome.destination}") + "\n"
+    done = "mv" if outcome.source_removed else "cp"
+    return printable(f"{done} {outcome.source} {outcome.destination}") + "\n"
 
 
 def receipt_line(receipt: Receipt) -> str:
@@ -108,20 +129,21 @@ def proof_line(receipt: Receipt) -> str:
     return f"   {printable(f'{name}: {_facts(receipt)}')}\n"
 
 
-def listed_line(listed: Listed) -> str:
-    """An entry of a listing, in the columns of `aws s3 ls`."""
-    entry, name = listed.entry, printable(listed.name)
-    if isinstance(entry, CommonPrefix):
-        return f"{'PRE':>30} {name}\n"
-    if isinstance(entry, BucketEntry):
-        return f"{_local_time(entry.created_seconds)} {name}\n"
-    size = format_size(entry.size) if listed.human_sizes else str(entry.size)
-    return f"{_local_time(entry.modified_seconds)} {size:>10} {name}\n"
+def listed_bucket_line(listed: ListedBucket) -> str:
+    """A bucket, in the columns of `aws s3 ls`."""
+    return f"{local_time(listed.entry.created_seconds)} {printable(listed.entry.name)}\n"
+
+
+def usage_line(usage: Usage) -> str:
+    """What is stored somewhere, as `s5cmd du` tells it."""
+    size = format_size(usage.size) if usage.human_sizes else _counted(usage.size, "byte", "bytes")
+    group = "" if usage.storage_class is None else f" [{usage.storage_class}]"
+    return printable(f"{size} in {_counted(usage.objects, 'object', 'objects')}: {usage.url}{group}") + "\n"
 
 
 def listed_upload_line(listed: ListedUpload) -> str:
     """An unfinished upload: when it was begun, its parts and their bytes if asked for, its object and its name."""
-    columns = [f"{_local_time(listed.initiated_seconds) if listed.initiated_seconds else '-':<19}"]
+    columns = [f"{local_time(listed.initiated_seconds) if listed.initiated_seconds else '-':<19}"]
     if listed.with_parts:
         counts = ("-" if count is None else str(count) for count in (listed.parts, listed.size))
         columns += [f"{count:>{width}}" for count, width in zip(counts, (5, 14), strict=True)]
@@ -133,9 +155,9 @@ def listed_job_lines(listed: ListedJob) -> str:
     """A job: its number, whether it runs, what is done, its command; and a line for each large item in the making."""
     job = listed.job
     if job.holder:
-        state = f"running as process {job.holder.process_id} since {_local_time(job.holder.since_seconds)}"
+        state = f"running as process {job.holder.process_id} since {local_time(job.holder.since_seconds)}"
     else:
-        state = f"stopped, last active {_local_time(job.touched_seconds)}"
+        state = f"stopped, last active {local_time(job.touched_seconds)}"
     lines = [f"{job.id:>4}  {state}, {_done(job)}", f"      {_as_typed(job)}"]
     for item in job.items:
         size, done = item.identity.size, item.finished_bytes
@@ -201,15 +223,18 @@ def summary_line(summary: Summary) -> str:
     """`moved 3 objects, 1.2 GiB in 3.4 s (360.0 MiB/s), 3 verified`; zero counts are left out."""
     tally = summary.tally
     if summary.command == "rm":
-        removed = _counted(tally.removed, "object", "objects")
-        start = f"removed {removed} in {format_seconds(summary.seconds)}"
+        start = _removed(tally, summary.seconds)
     elif summary.command == "mpu abort":
         start = _aborted(tally, summary.seconds)
     else:
         start = _moved(tally, summary.seconds)
     rest = {
+        "already there": tally.equal,
+        "would be removed": tally.would_remove if summary.command != "rm" else 0,
+        "removed": tally.removed if summary.command != "rm" else 0,
         "verified": tally.verified,
         "unverified": tally.unverified,
+        "sources kept": tally.kept,
         "failed": tally.failed,
         "skipped": tally.skipped,
         "finished earlier": tally.resumed,
@@ -225,7 +250,7 @@ def bucket_line(command: str, url: str) -> str:
 
 def is_error(message: Message) -> bool:
     """Whether `--quiet` lets the message through."""
-    return isinstance(message, TransferError | Failure | Broken)
+    return isinstance(message, TransferError | Failure | Broken | LineFailed)
 
 
 def _facts(receipt: Receipt) -> str:
@@ -247,7 +272,15 @@ def _facts(receipt: Receipt) -> str:
     return ", ".join(facts)
 
 
+def _removed(tally: Tally, seconds: float) -> str:
+    done, count = ("would remove", tally.would_remove) if tally.would_remove else ("removed", tally.removed)
+    return f"{done} {_counted(count, 'object', 'objects')} in {format_seconds(seconds)}"
+
+
 def _moved(tally: Tally, seconds: float) -> str:
+    if tally.would_move:
+        planned = f"{_counted(tally.would_move, 'object', 'objects')}, {format_size(tally.moved_bytes)}"
+        return f"would move {planned}"
     start = f"moved {_counted(tally.moved, 'object', 'objects')}, {format_size(tally.moved_bytes)}"
     now_bytes = tally.moved_bytes - tally.resumed_bytes
     rate = f" ({format_rate(now_bytes / seconds)})" if seconds > 0 and now_bytes else ""
@@ -264,8 +297,9 @@ def _counted(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def _local_time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def local_time(seconds: float) -> str:
+    """A moment by the clock of this place, to the second."""
+    return datetime.fromtimestamp(seconds).isoformat(" ", "seconds")
 
 
 def _line(text: str) -> str:

@@ -68,6 +68,7 @@ class Attempts:
         tally: Tally,
         *,
         before: Callable[[], Awaitable[None]] | None = None,
+        is_progress: bool = True,
     ) -> T:
         """Make one request, again if need be.
 
@@ -76,6 +77,7 @@ class Attempts:
             action: Makes the request once. It must be safe to make again.
             tally: Where repetitions of the item are counted.
             before: Work that each attempt needs first; done without a lane, so that none is held by a disk.
+            is_progress: Whether the bytes of its body are progress of the run; not when they have to move once more.
 
         Raises:
             TransferError: The last failure, when it is final or the attempts are used up.
@@ -86,7 +88,7 @@ class Attempts:
             try:
                 if before is not None:
                     await before()
-                return await self._once(action)
+                return await self._once(action, self._count_bytes if is_progress else self._lanes.count_bytes)
             except TransferError as error:
                 if error.subject is None:
                     error.subject = str(location)
@@ -111,8 +113,8 @@ class Attempts:
             return False
         return verdict_of(error) in (Verdict.FAIL_RUN, Verdict.REFRESH)
 
-    async def _once(self, action: Callable[[Flow], Awaitable[T]]) -> T:
-        flow = Flow(self._count_bytes, self._limiter)
+    async def _once(self, action: Callable[[Flow], Awaitable[T]], count_bytes: Callable[[int], None]) -> T:
+        flow = Flow(count_bytes, self._limiter)
         async with self._lanes.lane():
             try:
                 result = await action(flow)

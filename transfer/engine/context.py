@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from anyio.abc import TaskGroup
+
 from transfer.engine.attempts import Attempts
 from transfer.engine.hedging import HedgeBudget
 from transfer.engine.lanes import Lanes
+from transfer.engine.memory import MemoryBudget
 from transfer.engine.threads import Threads
 from transfer.model.checksums import VerifiedBy
+from transfer.model.errors import TransferError
 from transfer.model.events import EventSink
 from transfer.model.options import TransferOptions
 from transfer.model.progress import Progress
@@ -24,6 +28,12 @@ class Context:
 
     Attributes:
         takes_checksums: Whether the endpoint takes `x-amz-checksum-*` headers; learnt by the first upload it refuses.
+        tells_tags: Whether the tags of objects can be read; learnt by the first copy in parts that cannot.
+        memory: What bodies held in memory between two stores may take, of the whole run.
+        second: The context of the store that objects go to, when it is another one than they come from; it shares
+            everything but the store, its attempts and what is learnt of it.
+        tasks: What goes on beside the run's own tasks and ends with the run, such as pages of listings fetched ahead;
+            None has them fetched one after the other.
     """
 
     store: S3Store
@@ -34,7 +44,21 @@ class Context:
     on_event: EventSink
     options: TransferOptions
     takes_checksums: bool = True
+    tells_tags: bool = True
     hedges: HedgeBudget = field(default_factory=HedgeBudget)
+    memory: MemoryBudget = field(default_factory=MemoryBudget)
+    second: Context | None = None
+    tasks: TaskGroup | None = None
+
+    @property
+    def destination(self) -> Context:
+        """The context whose store takes the objects of a copy between buckets."""
+        return self.second or self
+
+    def ends_run(self, error: TransferError) -> bool:
+        """Whether every other item would fail in the same way, at whichever of the stores."""
+        contexts = [self] if self.second is None else [self, self.second]
+        return any(context.attempts.ends_run(error) for context in contexts)
 
     def may_add_part_worker(self, workers: int) -> bool:
         """Whether one more worker for the parts of an item is useful.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from transfer.engine.planning import CopyRequest
 from transfer.model.errors import UsageError
+from transfer.model.filters import Filters
 from transfer.model.locations import LocalLocation, Location, S3Location, StreamLocation, has_wildcard
 from transfer.model.options import TransferOptions
 from transfer.model.unfinished import JobDescription
@@ -42,16 +43,28 @@ def is_resumable(request: CopyRequest) -> bool:
 
 def is_tree(request: CopyRequest) -> bool:
     """Whether the request may mean many items, of which each that is done is worth remembering."""
+    if request.listed is not None:
+        return True
     return request.recursive or len(request.sources) > 1 or (not request.raw and any(map(_is_pattern, request.sources)))
 
 
 def bucket_of(request: CopyRequest) -> str:
-    """The bucket that tells which store is meant."""
-    return next(place.bucket for place in (*request.sources, request.destination) if isinstance(place, S3Location))
+    """The bucket that tells which store is meant: the one that objects go to, if they go to one."""
+    return next(place.bucket for place in (request.destination, *request.sources) if isinstance(place, S3Location))
+
+
+def source_bucket_of(request: CopyRequest) -> str:
+    """The bucket that objects come from, where they go from one to another."""
+    return next(place.bucket for place in request.sources if isinstance(place, S3Location))
 
 
 def describe(
-    request: CopyRequest, options: TransferOptions, endpoint: str, environment: Mapping[str, str]
+    request: CopyRequest,
+    options: TransferOptions,
+    endpoint: str,
+    environment: Mapping[str, str],
+    *,
+    source_endpoint: str = "",
 ) -> JobDescription:
     """Describe a request.
 
@@ -61,6 +74,7 @@ def describe(
         endpoint: The store it goes to.
         environment: The process's; only what `REMEMBERED_VARIABLES` names is looked at. A URL that no command
             could use is left out: nothing has parsed it if an option overrides it, and a password may be in it.
+        source_endpoint: The store it comes from, when that is another one.
     """
     choices = {
         "recursive": request.recursive,
@@ -69,7 +83,17 @@ def describe(
         "unsafe_keys": options.unsafe_keys.value,
         "follow_symlinks": options.follow_symlinks,
         "properties": dataclasses.asdict(options.properties),
+        "metadata_directive": options.metadata_directive.value if options.metadata_directive else "",
+        "tagging_directive": options.tagging_directive.value if options.tagging_directive else "",
     }
+    if not options.filters.is_open:
+        choices["filters"] = _filters_as_text(options.filters)
+    if source_endpoint:
+        choices["source_endpoint"] = source_endpoint
+    if request.moves:
+        choices["moves"] = True
+    if request.syncs:
+        choices["syncs"] = True
     return JobDescription(
         endpoint=endpoint,
         sources=tuple(_named_alike(source, request) for source in request.sources),
@@ -81,6 +105,15 @@ def describe(
             (name, environment[name]) for name in REMEMBERED_VARIABLES if _may_be_kept(name, environment.get(name))
         ),
     )
+
+
+def _filters_as_text(filters: Filters) -> str:
+    """The same for filters that mean the same; an age stands for itself, since the moment it means moves on."""
+    rules = [f"{'+' if rule.includes else '-'}{rule.pattern}" for rule in filters.rules]
+    after = filters.newer_than or filters.modified_after_seconds
+    before = filters.older_than or filters.modified_before_seconds
+    sizes = (filters.min_size_bytes, filters.max_size_bytes)
+    return repr((rules, sizes, after, before, sorted(filters.storage_classes)))
 
 
 def _may_be_kept(name: str, value: str | None) -> bool:

@@ -120,10 +120,12 @@ class _WholeDownload:
     async def land(self, size: int, etag: str) -> tuple[str, Fetched]:
         """Bring the object to its place; the path as the user would write it."""
         item = self._item
-        landing = await self._context.threads.run(lambda: DurableFile.create(item.root, item.relative, size))
+        landing = await self._context.threads.run(
+            lambda: DurableFile.create(item.root, item.relative, size, keeps_spelling=item.is_one_of_many)
+        )
         try:
             fetched = await self._fetch(landing, size, etag)
-            await self._receiver.commit(landing, fetched[0].info)
+            await self._receiver.commit(landing, fetched[0].info, item.mtime_ns)
         finally:
             landing.discard()
         return landing.path, fetched

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from transfer.engine.verifying import DownloadPlan
 from transfer.model.checksums import ChecksumAlgorithm
+from transfer.model.objects import ObjectInfo
 from transfer.stores.local.source import SourceFile
 
 _WAY = " part="
@@ -23,6 +24,16 @@ def upload_fingerprint(
     return (
         f"size={source.size} mtime_ns={source.mtime_ns} device={device} inode={inode}{_WAY}{part_size_bytes} "
         f"checksum={algorithm.value} properties={properties}"
+    )
+
+
+def copy_fingerprint(
+    info: ObjectInfo, part_size_bytes: int, algorithm: ChecksumAlgorithm, headers: Mapping[str, str]
+) -> str:
+    """That of a multipart copy inside the store: the source as it is, the parts, and the properties of the copy."""
+    properties = hashlib.sha256(json.dumps(sorted(headers.items())).encode()).hexdigest()[:16]
+    return (
+        f"size={info.size} etag={info.etag}{_WAY}{part_size_bytes} checksum={algorithm.value} properties={properties}"
     )
 
 

@@ -1,7 +1,7 @@
 """Leaving out what earlier runs of a job have finished: no request is made for each of them.
 
-An item is left out only if it still is what was moved and still is where it went: a file of the same size and time
-whose object the destination lists with that size, an object of the same size and ETag whose file is still there.
+An item is left out only if it still is what was moved and still is where it went: a file of the same size and time or
+an object of the same size and ETag whose object the destination lists with that size, or whose file is still there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, TypeGuard
 
 from transfer.engine.context import Context
 from transfer.engine.fingerprints import finished_file, finished_object
-from transfer.engine.items import DownloadItem, UploadItem
+from transfer.engine.items import CopyItem, DownloadItem, UploadItem
 from transfer.engine.job import Job
 from transfer.engine.listing import sizes_of_keys
 from transfer.engine.planning import Planned
@@ -43,7 +43,7 @@ async def _unfinished(context: Context, job: Job, batch: Sequence[Planned]) -> l
     if not noted:
         return list(batch)
     claimed = [item for item in batch if _is_noted(item, noted.get(_name(item), ""))]
-    at_store = await _at_store(context, [item for item in claimed if isinstance(item, UploadItem)])
+    at_store = await _at_store(context, [item for item in claimed if isinstance(item, UploadItem | CopyItem)])
     on_disk = await context.threads.run(lambda: {item.path for item in claimed if _is_on_disk(item)})
     done = {name for name in map(_name, claimed) if name in at_store or name in on_disk}
     left = [item for item in batch if _name(item) not in done]
@@ -51,21 +51,27 @@ async def _unfinished(context: Context, job: Job, batch: Sequence[Planned]) -> l
     return left
 
 
-async def _at_store(context: Context, items: Sequence[UploadItem]) -> set[str]:
-    """The destinations at which the store lists an object of the file's size."""
-    by_bucket: dict[str, dict[str, UploadItem]] = {}
+async def _at_store(context: Context, items: Sequence[UploadItem | CopyItem]) -> set[str]:
+    """The destinations at which the store lists an object of the source's size."""
+    by_bucket: dict[str, dict[str, UploadItem | CopyItem]] = {}
     for item in items:
         by_bucket.setdefault(item.destination.bucket, {})[item.destination.key] = item
     there: set[str] = set()
     for bucket, wanted in by_bucket.items():
-        sizes = await sizes_of_keys(context, bucket, list(wanted))
-        there |= {str(item.destination) for key, item in wanted.items() if sizes.get(key) == item.size}
+        sizes = await sizes_of_keys(context.destination, bucket, list(wanted))
+        there |= {str(item.destination) for key, item in wanted.items() if sizes.get(key, -1) == _size(item)}
     return there
+
+
+def _size(item: UploadItem | CopyItem) -> int | None:
+    if isinstance(item, UploadItem):
+        return item.size
+    return item.listed.size if item.listed else None
 
 
 def _name(item: Planned) -> str:
     """What the item is called in the journal: where it goes, which no other item of the job does."""
-    if isinstance(item, UploadItem):
+    if isinstance(item, UploadItem | CopyItem):
         return str(item.destination)
     return item.path if isinstance(item, DownloadItem) else ""
 
@@ -74,7 +80,7 @@ def _is_noted(item: Planned, fingerprint: str) -> bool:
     """Whether the item is what was moved."""
     if isinstance(item, UploadItem) and item.size is not None and item.mtime_ns is not None:
         return fingerprint == finished_file(item.size, item.mtime_ns)
-    if isinstance(item, DownloadItem) and item.listed is not None:
+    if isinstance(item, DownloadItem | CopyItem) and item.listed is not None:
         return fingerprint == finished_object(item.listed.size, item.listed.etag)
     return False
 

@@ -29,12 +29,23 @@ class StreamUploadItem:
 
 @dataclass(frozen=True, slots=True)
 class DownloadItem:
-    """An object on its way to `relative` below the folder `root`; `listed` is what a listing said of it."""
+    """An object on its way to `relative` below the folder `root`; `listed` is what a listing said of it.
+
+    Attributes:
+        mtime_ns: The time that the file gets, in nanoseconds since the epoch; None means the one that was kept of the
+            source, else the store's.
+    """
 
     source: S3Location
     root: str
     relative: str
     listed: ListedObject | None = None
+    mtime_ns: int | None = None
+
+    @property
+    def is_one_of_many(self) -> bool:
+        """Whether it was found and not named: then it must not take the place of another one."""
+        return self.listed is not None
 
     @property
     def path(self) -> str:
@@ -58,4 +69,13 @@ class PrintItem:
     source: S3Location
 
 
-Item = UploadItem | StreamUploadItem | DownloadItem | FolderItem | PrintItem
+@dataclass(frozen=True, slots=True)
+class CopyItem:
+    """An object on its way to another key; `listed` is what a listing said of it."""
+
+    source: S3Location
+    destination: S3Location
+    listed: ListedObject | None = None
+
+
+Item = UploadItem | StreamUploadItem | DownloadItem | FolderItem | PrintItem | CopyItem

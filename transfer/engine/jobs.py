@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from transfer.engine.context import Context
-from transfer.engine.describing import bucket_of, describe, is_resumable, is_tree
+from transfer.engine.describing import bucket_of, describe, is_resumable, is_tree, source_bucket_of
 from transfer.engine.job import Job
 from transfer.engine.planning import CopyRequest
 from transfer.model.errors import HeldError
@@ -38,8 +38,10 @@ async def open_job(context: Context, journal: Journal | None, request: CopyReque
     """
     if journal is None or not is_resumable(request):
         return Job(None, _NOTHING, is_tree=False)
-    endpoint = await context.store.address_of(bucket_of(request))
-    job = Job(journal, describe(request, context.options, endpoint, os.environ), is_tree=is_tree(request))
+    endpoint = await context.destination.store.address_of(bucket_of(request))
+    comes_from = "" if context.second is None else await context.store.address_of(source_bucket_of(request))
+    described = describe(request, context.options, endpoint, os.environ, source_endpoint=comes_from)
+    job = Job(journal, described, is_tree=is_tree(request))
     if is_tree(request):
         await job.begin()
         if job.earlier_items:

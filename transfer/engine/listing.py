@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.ordered_listing import list_keys
 from transfer.engine.spread import each, spread
 from transfer.model.errors import ProtocolError, StoreError
-from transfer.model.locations import S3Location, has_wildcard
-from transfer.model.objects import CommonPrefix, ListedObject, ListPage
+from transfer.model.locations import S3Location
+from transfer.model.objects import ListedObject, ListPage
 from transfer.plan.naming import folder_prefix
 from transfer.plan.wildcards import compile_pattern, literal_prefix
 from transfer.stores.s3.listing import list_page
@@ -40,7 +42,12 @@ async def list_pages(
 
 
 async def sizes_of_keys(context: Context, bucket: str, keys: Sequence[str]) -> dict[str, int]:
-    """Which of some keys that lie close together are there, and their sizes in bytes.
+    """Which of some keys that lie close together are there, and their sizes in bytes; raises as `entries_of_keys`."""
+    return {key: size for key, (size, _) in (await entries_of_keys(context, bucket, keys)).items()}
+
+
+async def entries_of_keys(context: Context, bucket: str, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Which of some keys that lie close together are there, with the size in bytes and the ETag of each.
 
     They are looked for in the listing between the first and the last of them, which costs a request for a thousand
     keys; those that are not found are asked for one by one, since not all stores list in the order of bytes.
@@ -55,69 +62,48 @@ async def sizes_of_keys(context: Context, bucket: str, keys: Sequence[str]) -> d
         return {}
     prefix = _common_start(ordered[0], ordered[-1])
     before_first = ordered[0][:-1] if len(ordered[0]) > len(prefix) + 1 else ""
-    found: dict[str, int] = {}
+    found: dict[str, tuple[int, str]] = {}
     async for page in list_pages(context, bucket, prefix, start_after=before_first):
-        found.update((entry.key, entry.size) for entry in page.objects if entry.key in wanted)
+        found.update((entry.key, (entry.size, entry.etag)) for entry in page.objects if entry.key in wanted)
         if page.objects and _bytes_of(page.objects[-1].key) >= _bytes_of(ordered[-1]):
             break
 
     async def ask(key: str) -> None:
-        size = await _size_of(context, S3Location(bucket, key))
-        if size is not None:
-            found[key] = size
+        entry = await _entry_of(context, S3Location(bucket, key))
+        if entry is not None:
+            found[key] = entry
 
     missing = [key for key in ordered if key not in found]
     await spread(each(missing), ask, lambda workers: workers < context.lanes.limit)
     return found
 
 
-async def _size_of(context: Context, location: S3Location) -> int | None:
+async def _entry_of(context: Context, location: S3Location) -> tuple[int, str] | None:
     try:
         info = await context.attempts.run(location, lambda _: head_object(context.store, location), Tally())
     except StoreError as error:
         if error.status == 404:
             return None
         raise
-    return info.size
+    return info.size, info.etag
 
 
 async def list_tree(context: Context, location: S3Location) -> AsyncIterator[ListedObject]:
     """Every object below a location taken as a folder: `photos` means the keys that start with `photos/`."""
-    async for page in list_pages(context, location.bucket, folder_prefix(location.key)):
-        for found in page.objects:
-            yield found
+    async with aclosing(list_keys(context, location.bucket, folder_prefix(location.key), needs_order=False)) as batches:
+        async for batch in batches:
+            for found in batch:
+                yield found
 
 
 async def list_matches(context: Context, location: S3Location) -> AsyncIterator[ListedObject]:
     """Every object whose key matches the location's pattern; wildcards cross slashes."""
     pattern = compile_pattern(location.key)
-    async for page in list_pages(context, location.bucket, literal_prefix(location.key)):
-        for found in page.objects:
-            if pattern.fullmatch(found.key):
-                yield found
-
-
-async def list_location(
-    context: Context, location: S3Location, *, recursive: bool, raw: bool
-) -> AsyncIterator[ListedObject | CommonPrefix]:
-    """What `ls` shows: the entries that start with the location's key, folded at the next slash unless recursive.
-
-    Wildcards make a pattern of it unless `raw`.
-    """
-    if has_wildcard(location.key) and not raw:
-        async for found in list_matches(context, location):
-            yield found
-        return
-    async for page in list_pages(context, location.bucket, location.key, delimiter="" if recursive else DELIMITER):
-        for entry in _in_order(page):
-            yield entry
-
-
-def _in_order(page: ListPage) -> list[ListedObject | CommonPrefix]:
-    """Objects and prefixes of a page in one order, that of their UTF-8 bytes."""
-    entries: list[ListedObject | CommonPrefix] = [CommonPrefix(prefix) for prefix in page.prefixes]
-    entries += page.objects
-    return sorted(entries, key=lambda entry: _bytes_of(_name(entry)))
+    async with aclosing(list_keys(context, location.bucket, literal_prefix(location.key), needs_order=False)) as batches:
+        async for batch in batches:
+            for found in batch:
+                if pattern.fullmatch(found.key):
+                    yield found
 
 
 def _common_start(first: str, last: str) -> str:
@@ -128,10 +114,6 @@ def _common_start(first: str, last: str) -> str:
 
 def _bytes_of(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape")
-
-
-def _name(entry: ListedObject | CommonPrefix) -> str:
-    return entry.key if isinstance(entry, ListedObject) else entry.prefix
 
 
 async def _fetch_page(

@@ -211,7 +211,7 @@ async def _complete(
         CompletedPart(
             part.number,
             part.etag,
-            Checksum(algorithm, encode_value(part.value)) if algorithm.is_stored else None,
+            Checksum(algorithm, encode_value(part.value)) if algorithm.is_stored and part.value else None,
         )
         for part in parts
     ]

@@ -14,8 +14,10 @@ from pathlib import Path
 from transfer.engine.context import Context
 from transfer.engine.items import DownloadItem, FolderItem, Item, PrintItem, StreamUploadItem, UploadItem
 from transfer.engine.listing import list_matches, list_tree
+from transfer.engine.planning_copies import check_copies, nothing_found, one_is_not_filtered, plan_copies
 from transfer.engine.wildcard_keys import is_pattern, may_be_name
 from transfer.model.errors import LocalFileError, StoreError, UnsafeKeyError, UsageError
+from transfer.model.filters import Filters
 from transfer.model.locations import (
     LocalLocation,
     Location,
@@ -27,6 +29,7 @@ from transfer.model.locations import (
 from transfer.model.objects import ListedObject
 from transfer.model.options import UnsafeKeyPolicy
 from transfer.model.receipts import Failure, Skip
+from transfer.plan.filters import Wants, compile_filters
 from transfer.plan.keys import is_folder_marker, relative_path_of
 from transfer.plan.naming import download_name, local_name, tree_key, tree_relative, upload_key
 from transfer.plan.wildcards import relative_base
@@ -39,21 +42,52 @@ Planned = Item | Skip | Failure
 
 
 @dataclass(frozen=True, slots=True)
+class SourceList:
+    """A file that names the sources of a request, one on each line.
+
+    Attributes:
+        path: Where it is; `-` is standard input.
+        root: What the lines are names below; None when each is a source of its own.
+        filters: What of trees is left out.
+    """
+
+    path: str
+    root: Location | None
+    filters: Filters | None
+
+
+@dataclass(frozen=True, slots=True)
 class CopyRequest:
     """A copy the user asked for, read and checked.
 
     Attributes:
         recursive: Folders are moved with all that is below them.
         raw: Wildcard characters mean themselves.
+        moves: Sources are removed when their copies are safe.
+        removes_unverified: Also those whose copies nothing could verify.
+        listed: Where the sources are named; then `sources` only tells this request from others.
+        syncs: Only what differs is moved.
     """
 
     sources: tuple[Location, ...]
     destination: Location
     recursive: bool
     raw: bool
+    moves: bool = False
+    removes_unverified: bool = False
+    listed: SourceList | None = None
+    syncs: bool = False
 
 
-def check_request(sources: Sequence[str], destination: str, *, recursive: bool, raw: bool) -> CopyRequest:
+def check_request(
+    sources: Sequence[str],
+    destination: str,
+    *,
+    recursive: bool,
+    raw: bool,
+    filters: Filters | None = None,
+    moves: bool = False,
+) -> CopyRequest:
     """Read the locations of a copy and refuse what makes no sense. Looks at local paths, never at a store.
 
     Raises:
@@ -63,7 +97,7 @@ def check_request(sources: Sequence[str], destination: str, *, recursive: bool, 
     if not sources:
         raise UsageError("no source is named", remedy="write a source and a destination")
     request = CopyRequest(
-        tuple(parse_location(source) for source in sources), parse_location(destination), recursive, raw
+        tuple(parse_location(source) for source in sources), parse_location(destination), recursive, raw, moves
     )
     if isinstance(request.destination, S3Location) and has_wildcard(request.destination.key) and not raw:
         raise UsageError(
@@ -71,6 +105,8 @@ def check_request(sources: Sequence[str], destination: str, *, recursive: bool, 
         )
     for source in request.sources:
         _check_pair(request, source)
+        if filters is not None and not filters.is_open and not _may_be_many(request, source):
+            raise one_is_not_filtered(str(source))
     if len(request.sources) > 1:
         _require_folder(request.destination)
         _check_names(request)
@@ -83,11 +119,26 @@ async def plan_items(context: Context, request: CopyRequest) -> AsyncIterator[Pl
     Raises:
         StoreError: A listing failed, or nothing is at the source.
         LocalFileError: A folder cannot be walked.
+        UsageError: Something would be copied onto or into itself.
     """
+    if request.listed is not None:
+        from transfer.engine.listed_sources import plan_listed
+
+        async for item in plan_listed(context, request, request.listed):
+            yield item
+        return
+    if isinstance(request.destination, S3Location):
+        check_copies(context, request.sources, request.destination, recursive=request.recursive, raw=request.raw)
     for source in request.sources:
         found = _plan_source(context, request, source)
-        async for item in found:
-            yield item
+        try:
+            async for item in found:
+                yield item
+        except StoreError as error:
+            if not request.moves or error.code != "NoSuchKey":
+                raise
+            # An earlier run of the same move may have taken all of it away.
+            yield Failure(str(source), "", error)
 
 
 def _check_names(request: CopyRequest) -> None:
@@ -119,14 +170,17 @@ def _single_name(request: CopyRequest, source: Location) -> str | None:
     return None
 
 
+def _may_be_many(request: CopyRequest, source: Location) -> bool:
+    """Whether a source may mean several things; a file is one, also when it is moved with all that is below it."""
+    if isinstance(source, LocalLocation):
+        return _is_local_pattern(request, source) or Path(source.path).is_dir()
+    if isinstance(source, StreamLocation):
+        return False
+    return request.recursive or (has_wildcard(source.key) and not request.raw)
+
+
 def _check_pair(request: CopyRequest, source: Location) -> None:
     destination = request.destination
-    if isinstance(source, S3Location) and isinstance(destination, S3Location):
-        raise UsageError(
-            "source and destination are both in a bucket",
-            subject=str(source),
-            remedy="copy to a local folder first, then from there",
-        )
     if not isinstance(source, S3Location) and not isinstance(destination, S3Location):
         raise UsageError(
             "neither the source nor the destination is in a bucket",
@@ -156,6 +210,9 @@ def _check_local_source(request: CopyRequest, source: LocalLocation) -> None:
         return
     if path.is_dir() and not request.recursive:
         raise UsageError("it is a folder", subject=source.path, remedy="use -r to move a folder")
+    if request.moves and len(request.sources) > 1:
+        # An earlier run of the same move may have taken it away: one that is missing is told as its own failure.
+        return
     if not path.exists() and not path.is_symlink():
         raise LocalFileError("no such file or folder", subject=source.path, remedy="check the path")
 
@@ -200,6 +257,8 @@ def _plan_source(context: Context, request: CopyRequest, source: Location) -> As
     if isinstance(destination, S3Location):
         if isinstance(source, LocalLocation):
             return _plan_local(context, request, source, destination)
+        if isinstance(source, S3Location):
+            return plan_copies(context, source, destination, recursive=request.recursive, raw=request.raw)
         return _one(StreamUploadItem(destination))
     if not isinstance(source, S3Location):
         raise UsageError("neither side is in a bucket", subject=str(source))
@@ -215,15 +274,18 @@ async def _one(item: Planned) -> AsyncIterator[Planned]:
 async def _plan_local(
     context: Context, request: CopyRequest, source: LocalLocation, destination: S3Location
 ) -> AsyncIterator[Planned]:
-    walk = await context.threads.run(lambda: _walk_of(context, request, source))
+    wants = compile_filters(context.options.filters)
+    walk = await context.threads.run(lambda: _walk_of(context, request, source, wants))
     if walk is None:
         yield UploadItem(source.path, destination.with_key(upload_key(destination, local_name(source.path))))
         return
     found_any = False
     async for found in _in_batches(context, walk):
         found_any = True
+        if not _wants_walked(wants, found):
+            continue
         if isinstance(found, WalkWarning):
-            yield _left_out(found, destination)
+            yield left_out(found, str(destination))
         else:
             yield UploadItem(
                 found.path, destination.with_key(tree_key(destination, found.relative)), found.size, found.mtime_ns
@@ -233,21 +295,31 @@ async def _plan_local(
 
 
 def _walk_of(
-    context: Context, request: CopyRequest, source: LocalLocation
+    context: Context, request: CopyRequest, source: LocalLocation, wants: Wants
 ) -> Iterator[WalkedFile | WalkWarning] | None:
-    """What is below a local source; None when it is a single file."""
+    """What is below a local source; None when it is a single file.
+
+    What matches a pattern comes whether it is wanted or not: a pattern that matches nothing is an error, filters that
+    leave nothing over are none.
+    """
     follow = context.options.follow_symlinks
     if _is_local_pattern(request, source):
         return expand_wildcard(source.path, follow_symlinks=follow)
-    return walk_files(source.path, follow_symlinks=follow) if Path(source.path).is_dir() else None
+    return walk_files(source.path, follow_symlinks=follow, wants=wants) if Path(source.path).is_dir() else None
 
 
-def _left_out(found: WalkWarning, destination: S3Location) -> Skip | Failure:
+def _wants_walked(wants: Wants, found: WalkedFile | WalkWarning) -> bool:
+    if isinstance(found, WalkWarning):
+        return wants.wants_name(found.relative)
+    return wants(found.relative, found.size, found.mtime_ns / 1e9, "")
+
+
+def left_out(found: WalkWarning, destination: str) -> Skip | Failure:
     """What cannot be moved at all is skipped; what should have been but cannot be read has failed."""
     if not found.is_loss:
         return Skip(found.path, found.reason)
     error = LocalFileError(found.reason, subject=found.path, remedy="check the permissions")
-    return Failure(found.path, str(destination), error)
+    return Failure(found.path, destination, error)
 
 
 async def _in_batches(
@@ -264,6 +336,8 @@ async def _plan_remote(
 ) -> AsyncIterator[Planned]:
     by_pattern = await is_pattern(context, source, recursive=request.recursive, raw=request.raw)
     if not by_pattern and not request.recursive:
+        if not context.options.filters.is_open:
+            raise one_is_not_filtered(str(source))
         yield _single_download(context, source, destination.path, several=len(request.sources) > 1)
         return
     _require_folder(destination)
@@ -274,22 +348,20 @@ async def _plan_remote(
 async def _plan_keys(context: Context, source: S3Location, root: str, *, by_pattern: bool) -> AsyncIterator[Planned]:
     listing = list_matches(context, source) if by_pattern else list_tree(context, source)
     base = relative_base(source.key) if by_pattern else source.key
+    wants = compile_filters(context.options.filters)
     found_any = False
     async for found in listing:
         found_any = True
         relative = found.key[len(base) :] if by_pattern else tree_relative(found.key, base)
-        yield _plan_key(context, source.with_key(found.key), found, root, relative)
+        if not wants.wants_object(relative, found):
+            continue
+        yield plan_key(context, source.with_key(found.key), found, root, relative)
     if not found_any and source.key:
-        raise StoreError(
-            "nothing matches" if by_pattern else "there are no objects below it",
-            status=404,
-            code="NoSuchKey",
-            subject=str(source),
-            remedy="check the name with: transfer ls",
-        )
+        raise nothing_found(source, by_pattern=by_pattern)
 
 
-def _plan_key(context: Context, source: S3Location, found: ListedObject, root: str, relative: str) -> Planned:
+def plan_key(context: Context, source: S3Location, found: ListedObject, root: str, relative: str) -> Planned:
+    """What becomes of an object below a folder; `relative` is its name below the root."""
     policy = context.options.unsafe_keys
     try:
         if is_folder_marker(found.key, found.size):

@@ -71,7 +71,7 @@ class RangedDownload:
         landing = resumed.landing or await self._new_landing(claim, plan.info.size)
         try:
             fetched = await self._fetch_ranges(landing, claim, plan, resumed.digests)
-            await self._receiver.commit(landing, plan.info)
+            await self._receiver.commit(landing, plan.info, self._item.mtime_ns)
         except BaseException as error:
             if claim.remembers and can_continue(error):
                 landing.keep()
@@ -88,7 +88,9 @@ class RangedDownload:
         await claim.set_temporary(temporary)
         try:
             return await self._context.threads.run(
-                lambda: DurableFile.create(item.root, item.relative, size, temporary)
+                lambda: DurableFile.create(
+                    item.root, item.relative, size, temporary, keeps_spelling=item.is_one_of_many
+                )
             )
         except TransferError:
             # Nothing is there to go on with.

@@ -19,18 +19,10 @@ import anyio
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.in_memory import receive_into_memory
+from transfer.engine.ordered_digest import OrderedDigest
 from transfer.engine.reasons import STREAM, mover_reason
 from transfer.engine.spread import plain_task_group
-from transfer.engine.verifying import (
-    DownloadPlan,
-    RangeDigest,
-    checksum_of_ranges,
-    conclude,
-    plan_download,
-)
-from transfer.integrity.digests import Digest, encode_value, new_digest
-from transfer.integrity.verification import VerificationKind
-from transfer.model.checksums import Checksum
+from transfer.engine.verifying import DownloadPlan, conclude, plan_download
 from transfer.model.errors import LocalFileError
 from transfer.model.locations import S3Location
 from transfer.model.ranges import ByteRange
@@ -93,36 +85,6 @@ async def read_object(context: Context, location: S3Location, write: Write) -> R
     )
 
 
-class _OrderedDigest:
-    """The checksum of bytes that come in order, in the form the plan compares: over all of them, or part by part."""
-
-    def __init__(self, plan: DownloadPlan) -> None:
-        self._plan = plan
-        self._parts = iter(plan.ranges() if plan.verification.kind is VerificationKind.COMPOSITE else ())
-        self._part = next(self._parts, None)
-        self._left = self._part.length if self._part else 0
-        self._digest: Digest = new_digest(plan.verification.algorithm)
-        self._digests: list[RangeDigest] = []
-
-    def update(self, view: memoryview) -> None:
-        """Take the next bytes."""
-        while self._part is not None and len(view) >= self._left:
-            self._digest.update(view[: self._left])
-            self._digests.append(RangeDigest(self._part, self._digest.value()))
-            view = view[self._left :]
-            self._part = next(self._parts, None)
-            self._left = self._part.length if self._part else 0
-            self._digest = new_digest(self._plan.verification.algorithm)
-        self._digest.update(view)
-        self._left -= len(view)
-
-    def checksum(self) -> Checksum:
-        """That of all bytes taken."""
-        if self._plan.verification.kind is VerificationKind.COMPOSITE:
-            return checksum_of_ranges(self._plan, self._digests, None)
-        return Checksum(self._plan.verification.algorithm, encode_value(self._digest.value()))
-
-
 class _Reading:
     def __init__(self, context: Context, location: S3Location, plan: DownloadPlan, write: Write, tally: Tally) -> None:
         self._context = context
@@ -130,7 +92,7 @@ class _Reading:
         self._info = plan.info
         self._write = write
         self._tally = tally
-        self.digest = _OrderedDigest(plan)
+        self.digest = OrderedDigest(plan)
 
     async def run(self) -> None:
         """Fetch ahead and write in order until the object ends."""

@@ -8,6 +8,7 @@ from transfer.model.receipts import Mover
 
 SMALL_UPLOAD: Final = "small bodies are read once and sent from memory"
 STREAM: Final = "a stream is no file the kernel could move bytes to or from"
+RELAY: Final = "the bytes pass from one store to another through this process"
 TLS: Final = "encryption takes place in this process"
 PORTABLE: Final = "this system offers no way to move bytes inside the kernel"
 

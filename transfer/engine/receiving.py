@@ -99,14 +99,14 @@ class Receiver:
         """
         return plan, arrived, await conclude(self._context, self._location, plan, arrived, self.tally)
 
-    async def commit(self, landing: DurableFile, info: ObjectInfo) -> None:
-        """Give the file its name, and the time of the source.
+    async def commit(self, landing: DurableFile, info: ObjectInfo, mtime_ns: int | None) -> None:
+        """Give the file its name, and its time: this one, or for None that of the source.
 
         Raises:
             LocalFileError: The system refuses.
         """
-        mtime_ns = _mtime_ns_of(info)
-        await self._context.threads.run(lambda: landing.commit(mtime_ns))
+        given = _mtime_ns_of(info) if mtime_ns is None else mtime_ns
+        await self._context.threads.run(lambda: landing.commit(given))
 
 
 @contextmanager

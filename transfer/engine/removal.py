@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.listing import list_matches, list_tree
+from transfer.engine.planning_copies import one_is_not_filtered
 from transfer.engine.wildcard_keys import is_pattern
 from transfer.model.errors import StoreError, TransferError, UsageError
+from transfer.model.filters import Filters
 from transfer.model.locations import S3Location, has_wildcard, parse_s3_location
 from transfer.model.receipts import Failure, Outcome, Removal
+from transfer.plan.filters import compile_filters
+from transfer.plan.naming import folder_prefix
 from transfer.plan.remedies import remedy_of
+from transfer.plan.wildcards import relative_base
 from transfer.stores.s3.listing import DELETE_BATCH_KEYS, delete_objects
 from transfer.stores.s3.objects import delete_object, head_object
 from transfer.stores.s3.xml import split_deletable
@@ -26,18 +31,24 @@ class Batch:
     keys: tuple[str, ...]
 
 
-def check_removal(urls: Sequence[str], *, recursive: bool, raw: bool) -> tuple[S3Location, ...]:
+def check_removal(
+    urls: Sequence[str], *, recursive: bool, raw: bool, filters: Filters | None = None
+) -> tuple[S3Location, ...]:
     """Read what is to be removed and refuse what makes no sense.
 
     Raises:
-        UsageError: A location is not in a bucket, or is a folder and `recursive` is not set.
+        UsageError: A location is not in a bucket, or is a folder and `recursive` is not set, or is a single object and
+            there are filters.
     """
     if not urls:
         raise UsageError("nothing is named to be removed", remedy="write s3://bucket/key")
     locations = tuple(parse_s3_location(url) for url in urls)
     for location in locations:
-        if location.is_folder_like and not recursive and not (has_wildcard(location.key) and not raw):
+        is_many = recursive or (has_wildcard(location.key) and not raw)
+        if location.is_folder_like and not is_many:
             raise UsageError("it is a folder", subject=str(location), remedy="use -r to remove all objects below it")
+        if filters is not None and not filters.is_open and not is_many:
+            raise one_is_not_filtered(str(location))
     return locations
 
 
@@ -46,19 +57,28 @@ async def plan_removal(
 ) -> AsyncIterator[Batch | S3Location]:
     """What to remove: single objects as they were named, others in batches as listings find them.
 
+    What the filters of the run leave out is never among them.
+
     Raises:
         StoreError: A listing failed, or nothing is there.
+        UsageError: There are filters, and what looked like a pattern is the name of an object.
     """
+    wants = compile_filters(context.options.filters)
     for location in locations:
         by_pattern = await is_pattern(context, location, recursive=recursive, raw=raw)
         if not recursive and not by_pattern:
+            if not context.options.filters.is_open:
+                raise one_is_not_filtered(str(location))
             yield location
             continue
         found_any = False
         keys: list[str] = []
         listing = list_matches(context, location) if by_pattern else list_tree(context, location)
+        root = relative_base(location.key) if by_pattern else folder_prefix(location.key)
         async for found in listing:
             found_any = True
+            if not wants.wants_object(found.key[len(root) :], found):
+                continue
             keys.append(found.key)
             if len(keys) == DELETE_BATCH_KEYS:
                 yield Batch(location.bucket, tuple(keys))

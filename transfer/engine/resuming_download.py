@@ -101,7 +101,9 @@ async def _reopen(context: Context, item: DownloadItem, known: UnfinishedItem) -
     if not temporary:
         return None
     root, relative, size = item.root, item.relative, known.identity.size
-    return await context.threads.run(lambda: DurableFile.reopen(root, relative, temporary, size))
+    return await context.threads.run(
+        lambda: DurableFile.reopen(root, relative, temporary, size, keeps_spelling=item.is_one_of_many)
+    )
 
 
 async def _remove(context: Context, known: UnfinishedItem) -> None:

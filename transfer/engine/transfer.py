@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
 from transfer.engine.attempts import Attempts, Tally
+from transfer.engine.auditing import audit, audit_records, check_audit
+from transfer.engine.carrying import RunEndedError
 from transfer.engine.context import Context
-from transfer.engine.copying import RunEndedError, copy_items
+from transfer.engine.copying import copy_items
 from transfer.engine.jobs import open_job
 from transfer.engine.lanes import Lanes
 from transfer.engine.limiter import BandwidthLimiter
-from transfer.engine.listing import list_location, list_pages
+from transfer.engine.listing import list_pages
+from transfer.engine.move_sources import check_move
 from transfer.engine.outcomes import Deliver, OutcomeStream
 from transfer.engine.planning import CopyRequest, check_request
 from transfer.engine.reading import read_object
 from transfer.engine.removal import Batch, check_removal, plan_removal, remove_batch, remove_one
+from transfer.engine.second_store import check_second, is_second, join_if_same, open_second
+from transfer.engine.sharing import shared_stores
+from transfer.engine.showing import EntryBatch, each_entry, list_batches
 from transfer.engine.spread import spread
+from transfer.engine.sync_request import SyncRequest, check_apart, check_sync
+from transfer.engine.syncing import sync_trees
 from transfer.engine.threads import Threads
 from transfer.engine.unfinished_uploads import abort, abort_pending, all_parts, check_abort, list_pending
-from transfer.model.errors import StoreError, UsageError
+from transfer.model.audits import Audit, Recorded
+from transfer.model.errors import StoreError, TransferError, UsageError
 from transfer.model.events import EventSink, Warned, ignore_event
 from transfer.model.locations import S3Location, parse_s3_location
 from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, ObjectInfo
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
 from transfer.model.receipts import Failure, Outcome, Receipt, Skip
+from transfer.model.sync import SyncOptions
+from transfer.plan.copying import check_directives
 from transfer.plan.governor import DEFAULT_INITIAL, Governor
 from transfer.plan.parts import check_part_size
 from transfer.plan.remedies import remedy_of
@@ -49,6 +61,7 @@ if TYPE_CHECKING:
     from transfer.stores.s3.botocore_access import BotocoreAccess
     from transfer.stores.s3.xml import PendingUpload, UploadedPart
 
+Settled = TypeVar("Settled")
 StrPath = str | PathLike[str]
 """A local path, or a location written as text."""
 
@@ -72,6 +85,7 @@ class Transfer:
         connection: ConnectionOptions | None = None,
         options: TransferOptions | None = None,
         on_event: EventSink = ignore_event,
+        destination: ConnectionOptions | None = None,
     ) -> None:
         """Choose a store and how to move; nothing is opened before the context is entered.
 
@@ -82,6 +96,8 @@ class Transfer:
             connection: All of the above and more at once; wins over them.
             options: How to move; the defaults need no tuning.
             on_event: Told of retries, warnings and changes of concurrency, in the event loop; must not block.
+            destination: Another store, to which copies from bucket to bucket go through this process; all else is
+                done at the first one.
 
         Raises:
             UsageError: An option is out of bounds.
@@ -95,9 +111,15 @@ class Transfer:
         self._tasks: TaskGroup | None = None
         self._access: Access | None = None
         self._journal: Journal | None = None
+        self._destination: Final = destination if is_second(self._connection, destination) else None
         _check(self._options, self._connection)
+        if self._destination is not None:
+            _check(self._options, self._destination)
 
     async def __aenter__(self) -> Self:
+        shared = shared_stores.get()
+        if shared is not None and self._destination is None and self._options.concurrency is None:
+            return await self._enter_beside(await shared.opened(self._connection))
         async with AsyncExitStack() as stack:
             dialer = Dialer(
                 verify_tls=self._connection.verify_tls,
@@ -124,8 +146,38 @@ class Transfer:
             if self._journal is not None:
                 stack.push_async_callback(_close, self._journal)
             self._context = Context(store, attempts, lanes, Threads(), self.progress, self._on_event, self._options)
+            if self._destination is not None:
+                self._context.second = await open_second(stack, self._context, self._destination, _access)
             self._tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(self._tasks.cancel_scope.cancel)
+            for context in (self._context, self._context.destination):
+                context.tasks = self._tasks
+            self._stack = stack.pop_all()
+        return self
+
+    async def _enter_beside(self, other: Transfer) -> Self:
+        """Use the store and the lanes of another run, which stays open longer."""
+        base = other._running()
+        rate = self._options.limit_rate_bytes_per_second
+        attempts = Attempts(
+            base.store,
+            base.lanes,
+            self.progress,
+            self._on_event,
+            retries=self._options.retries,
+            limiter=BandwidthLimiter(rate) if rate is not None else None,
+        )
+        async with AsyncExitStack() as stack:
+            self._access = other._access
+            self._journal = _journal(self._options, self._on_event)
+            if self._journal is not None:
+                stack.push_async_callback(_close, self._journal)
+            self._context = Context(
+                base.store, attempts, base.lanes, base.threads, self.progress, self._on_event, self._options
+            )
+            self._tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(self._tasks.cancel_scope.cancel)
+            self._context.tasks = self._tasks
             self._stack = stack.pop_all()
         return self
 
@@ -194,9 +246,149 @@ class Transfer:
             UsageError: The request makes no sense; raised before anything moves.
             LocalFileError: A local source does not exist.
         """
-        request = check_request(sources, destination, recursive=recursive, raw=raw)
+        request = check_request(sources, destination, recursive=recursive, raw=raw, filters=self._options.filters)
+        check_second(request.sources, request.destination, self._connection, self._destination)
         context = self._running()
         return self._stream(lambda deliver: _copy(context, self._journal, request, deliver))
+
+    def copy_listed(
+        self,
+        file: str,
+        destination: str,
+        *,
+        root: str | None = None,
+        recursive: bool = False,
+        raw: bool = False,
+        moves: bool = False,
+        removes_unverified: bool = False,
+    ) -> OutcomeStream[Outcome]:
+        """Copy or move what the lines of a file name, which is read as the work goes on.
+
+        Args:
+            file: Its path, or `-` for standard input.
+            destination: A folder or a prefix, in which each keeps its name.
+            root: The lines are names below this folder or prefix, and are kept whole.
+            recursive: Lines may name folders and prefixes.
+            raw: Wildcard characters mean themselves.
+            moves: Remove each source when its copy is safe, as `move_many` does.
+            removes_unverified: Also remove sources whose copies nothing could verify.
+
+        Raises:
+            UsageError: The combination makes no sense.
+            LocalFileError: The file cannot be read.
+        """
+        from transfer.engine.listed_sources import check_listed
+
+        request = check_listed(
+            file,
+            destination,
+            root=root,
+            recursive=recursive,
+            raw=raw,
+            filters=self._options.filters,
+            moves=moves,
+        )
+        request = replace(request, removes_unverified=removes_unverified)
+        check_second(request.sources[1:], request.destination, self._connection, self._destination)
+        context = self._running()
+        carry_out = _move if moves else _copy
+        return self._stream(lambda deliver: carry_out(context, self._journal, request, deliver))
+
+    def remove_listed(self, file: str, *, recursive: bool = False, raw: bool = False) -> OutcomeStream[Outcome]:
+        """Remove the objects that the lines of a file name; one that does not exist is no failure.
+
+        Args:
+            file: Its path, or `-` for standard input.
+            recursive: Lines may name prefixes.
+            raw: Wildcard characters mean themselves.
+        """
+        from transfer.engine.listed_removal import remove_listed
+
+        context = self._running()
+        return self._stream(
+            lambda deliver: remove_listed(context, file, recursive=recursive, raw=raw, deliver=deliver)
+        )
+
+    async def copy_single(self, source: str, destination: str, command: tuple[str, ...]) -> Outcome | None:
+        """Copy one file or object as `copy_many` does, with less ado; its failure is a value.
+
+        Args:
+            source: A local path or `s3://bucket/key`.
+            destination: The same; a folder keeps the source's name.
+            command: The command line that would repeat it, for the journal.
+
+        Returns:
+            What became of it; None when it may be many items or a stream, and nothing was done.
+
+        Raises:
+            TransferError: The request makes no sense, or its source does not exist.
+        """
+        from transfer.engine.single import copy_single, is_single
+
+        request = check_request([source], destination, recursive=False, raw=False)
+        return await copy_single(self._running(), self._journal, request, command) if is_single(request) else None
+
+    def ends_run(self, error: TransferError) -> bool:
+        """Whether every other item would fail in the same way."""
+        return self._running().ends_run(error)
+
+    def may_begin(self, items: int) -> bool:
+        """Whether it is useful to begin one more item while so many are going on."""
+        return self._running().may_add_item_worker(items)
+
+    def move_many(
+        self,
+        sources: Sequence[str],
+        destination: str,
+        *,
+        recursive: bool = False,
+        raw: bool = False,
+        removes_unverified: bool = False,
+    ) -> OutcomeStream[Outcome]:
+        """Move what several sources mean as `copy_many`, and remove each source when its copy is safe.
+
+        A source is removed only while it is what was copied. One whose copy nothing could verify is kept: the receipts
+        tell which sources are gone.
+
+        Args:
+            sources: Local paths or patterns, `s3://` keys, prefixes or patterns.
+            destination: Where to.
+            recursive: Folders and prefixes are moved with all that is below them; emptied folders stay.
+            raw: Wildcard characters mean themselves.
+            removes_unverified: Also remove sources whose copies nothing could verify.
+
+        Raises:
+            UsageError: The request makes no sense; raised before anything moves.
+            LocalFileError: The one local source does not exist.
+        """
+        request = check_request(
+            sources, destination, recursive=recursive, raw=raw, filters=self._options.filters, moves=True
+        )
+        check_move(request)
+        check_second(request.sources, request.destination, self._connection, self._destination)
+        request = replace(request, removes_unverified=removes_unverified)
+        context = self._running()
+        return self._stream(lambda deliver: _move(context, self._journal, request, deliver))
+
+    def sync(self, source: StrPath, destination: StrPath, options: SyncOptions | None = None) -> OutcomeStream[Outcome]:
+        """Make one tree like another: copy what differs, and with `options.delete` remove what the source lacks.
+
+        Args:
+            source: A folder or `s3://bucket/prefix`, taken as a folder.
+            destination: The same; a folder is made when it is missing.
+            options: What counts as changed, what may be removed.
+
+        Returns:
+            Outcomes as items settle; items that are equal have none. Closing it stops the work.
+
+        Raises:
+            UsageError: The request makes no sense; raised before anything moves.
+            LocalFileError: The source folder does not exist.
+        """
+        context = self._running()
+        request = check_sync(fspath(source), fspath(destination), options or SyncOptions())
+        check_second((request.source,), request.destination, self._connection, self._destination)
+        return self._stream(lambda deliver: _sync(context, self._journal, request, deliver))
 
     def hurry(self) -> None:
         """The run is about to be closed before its end, and somebody waits: hold nothing up for what can be left out.
@@ -239,10 +431,14 @@ class Transfer:
             raw: Wildcard characters mean themselves.
 
         Raises:
-            UsageError: The location is not in a bucket.
+            UsageError: The location is not in a bucket, or folders are to be filtered.
             TransferError: The store refused; raised while iterating.
         """
-        return list_location(self._running(), parse_s3_location(url), recursive=recursive, raw=raw)
+        return each_entry(self.list_batches(url, recursive=recursive, raw=raw))
+
+    def list_batches(self, url: str, *, recursive: bool = False, raw: bool = False) -> AsyncGenerator[EntryBatch, None]:
+        """As `list_objects`, but up to a page of entries at once, which is faster."""
+        return list_batches(self._running(), parse_s3_location(url), recursive=recursive, raw=raw)
 
     async def list_buckets(self) -> tuple[BucketEntry, ...]:
         """The buckets of the account.
@@ -270,9 +466,41 @@ class Transfer:
         Raises:
             UsageError: A location makes no sense; raised before anything is removed.
         """
-        locations = check_removal(urls, recursive=recursive, raw=raw)
+        locations = check_removal(urls, recursive=recursive, raw=raw, filters=self._options.filters)
         context = self._running()
         return self._stream(lambda deliver: _remove(context, locations, recursive, raw, deliver))
+
+    def verify(self, first: StrPath, second: StrPath) -> OutcomeStream[Audit]:
+        """Compare what is in two places by the checksums that stores keep; no object is downloaded.
+
+        Args:
+            first: A file, a folder, `s3://bucket/key` or a prefix: what should be in the second place.
+            second: The same; at least one of the two is in a bucket. A folder means a tree on both sides.
+
+        Returns:
+            A result for each name, as they are found out; what one side lacks comes last. Closing it stops the work.
+
+        Raises:
+            UsageError: The combination makes no sense; raised before anything is read.
+            LocalFileError: A local path does not exist.
+        """
+        filtered = not self._options.filters.is_open
+        request = check_audit(fspath(first), fspath(second), is_filtered=filtered)
+        check_second((request.first,), request.second, self._connection, self._destination)
+        context = self._running()
+        return self._stream(lambda deliver: audit(context, request, deliver))
+
+    def verify_records(self, records: Iterable[Recorded]) -> OutcomeStream[Audit]:
+        """Compare what is in places now with what was noted of them.
+
+        Args:
+            records: Iterated in worker threads; may block and raise.
+
+        Returns:
+            A result for each record, as they are found out. Closing it stops the work.
+        """
+        context = self._running()
+        return self._stream(lambda deliver: audit_records(context, iter(records), deliver))
 
     def list_uploads(self, url: str) -> AsyncIterator[PendingUpload]:
         """The unfinished multipart uploads to keys that start with a location's.
@@ -357,7 +585,7 @@ class Transfer:
             raise RuntimeError("enter the context first: async with Transfer() as transfer")
         return self._context
 
-    def _stream(self, work: Callable[[Deliver[Outcome]], Awaitable[None]]) -> OutcomeStream[Outcome]:
+    def _stream(self, work: Callable[[Deliver[Settled]], Awaitable[None]]) -> OutcomeStream[Settled]:
         if self._tasks is None:
             raise RuntimeError("enter the context first: async with Transfer() as transfer")
         return OutcomeStream(self._tasks, work)
@@ -430,12 +658,31 @@ def _check(options: TransferOptions, connection: ConnectionOptions) -> None:
     if options.part_size_bytes is not None:
         check_part_size(options.part_size_bytes)
     property_headers(options.properties, None, None)
+    check_directives(options)
 
 
 async def _copy(context: Context, journal: Journal | None, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
     """Copy; a failure that ends the run has been delivered as its item's outcome, so it ends quietly."""
     with suppress(RunEndedError):
+        await join_if_same(context, request.destination)
         await copy_items(context, await open_job(context, journal, request), request, deliver)
+
+
+async def _move(context: Context, journal: Journal | None, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+    from transfer.engine.moving import move_items
+
+    with suppress(RunEndedError):
+        await join_if_same(context, request.destination)
+        await move_items(context, await open_job(context, journal, request), request, deliver)
+
+
+async def _sync(context: Context, journal: Journal | None, request: SyncRequest, deliver: Deliver[Outcome]) -> None:
+    """As `_copy`."""
+    await join_if_same(context, request.destination)
+    if context.destination is context:
+        check_apart(request)
+    with suppress(RunEndedError):
+        await sync_trees(context, await open_job(context, journal, request.copy), request, deliver)
 
 
 async def _remove(

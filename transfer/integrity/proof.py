@@ -33,9 +33,9 @@ def checksum_of_whole(algorithm: ChecksumAlgorithm, parts: Sequence[SentPart]) -
         parts: All of them, by number.
 
     Returns:
-        None when nothing was computed. For MD5 the value is that of a multipart ETag without its quotes.
+        None when nothing was computed, or not of every part: a store that copies parts may not tell. For MD5 the value is that of a multipart ETag without its quotes.
     """
-    if algorithm is ChecksumAlgorithm.NONE:
+    if algorithm is ChecksumAlgorithm.NONE or not all(part.value for part in parts):
         return None
     if algorithm.is_crc:
         return Checksum(algorithm, encode_value(combine(algorithm, [(part.value, part.length) for part in parts])))

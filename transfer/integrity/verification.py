@@ -109,6 +109,16 @@ def part_count_of_etag(etag: str) -> int | None:
     return int(etag.strip('"').rpartition("-")[2]) if _MULTIPART_ETAG.fullmatch(etag) else None
 
 
+def checksum_of_etag(info: ObjectInfo) -> Checksum | None:
+    """The MD5 that an ETag is, or for an object in parts the MD5 of their MD5s; None when it is neither.
+
+    The second is written as in the ETag, without its quotes.
+    """
+    if part_count_of_etag(info.etag) is not None and info.encryption in _MD5_ENCRYPTIONS:
+        return Checksum(ChecksumAlgorithm.MD5, info.etag.strip('"').lower(), ChecksumType.COMPOSITE)
+    return _md5_of_etag(info)
+
+
 def composite_part_size_bytes(size_bytes: int, part_count: int, first_part_size_bytes: int) -> int | None:
     """The part size that an object was uploaded with, when all its parts but the last have that of the first.
 

@@ -75,6 +75,12 @@ class SourceChangedError(TransferError):
     kind = "source_changed"
 
 
+class SourceStaysError(TransferError):
+    """A move that is a copy now: its source could not be removed, for the reason that is its cause."""
+
+    kind = "source_stays"
+
+
 class HeldError(TransferError):
     """Another living process works on the same thing: one of the two has to wait."""
 
@@ -91,6 +97,26 @@ class UnsafeKeyError(TransferError):
     """A key that is no safe file name below the target folder."""
 
     kind = "unsafe_key"
+
+
+class NameClashError(UnsafeKeyError):
+    """A key needs a name in the target folder that something else has there, most likely another key.
+
+    Attributes:
+        depth: Which component of the relative path it is about, from 0; -1 for the last.
+        taken: That component as the disk spells it.
+    """
+
+    def __init__(
+        self, message: str, *, taken: str, depth: int = -1, subject: str | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(
+            message,
+            subject=subject,
+            remedy=remedy or "use --unsafe-keys skip or escape, or another folder for one of them",
+        )
+        self.taken = taken
+        self.depth = depth
 
 
 class WireError(TransferError):
@@ -140,6 +166,18 @@ class ProtocolError(WireError):
     """The server's bytes are no HTTP/1.1 answer this client accepts."""
 
     kind = "protocol"
+
+
+class UnorderedListingError(TransferError):
+    """The store lists keys in another order than that of their UTF-8 bytes, where that order is needed."""
+
+    kind = "unordered_listing"
+
+
+class DeletionRefusedError(TransferError):
+    """More would be removed than was allowed; nothing was removed."""
+
+    kind = "deletion_refused"
 
 
 class StoreError(TransferError):

@@ -24,6 +24,9 @@ class Filters:
         modified_after_seconds: Nothing that was modified before this moment, seconds since the epoch.
         modified_before_seconds: Nothing that was modified at or after this moment, seconds since the epoch.
         storage_classes: Objects of these classes alone; files have none and are not asked.
+        newer_than: What `modified_after_seconds` was read from, when that is an age: the moment it means is another one
+            in every run, and yet the runs mean the same.
+        older_than: The same for `modified_before_seconds`.
     """
 
     rules: tuple[FilterRule, ...] = ()
@@ -32,6 +35,8 @@ class Filters:
     modified_after_seconds: float | None = None
     modified_before_seconds: float | None = None
     storage_classes: frozenset[str] = frozenset()
+    newer_than: str = ""
+    older_than: str = ""
 
     @property
     def is_open(self) -> bool:

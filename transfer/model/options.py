@@ -26,6 +26,13 @@ class AddressingStyle(StrEnum):
     VIRTUAL = "virtual"
 
 
+class CopyDirective(StrEnum):
+    """What an object that the store copies has: what its source has, or only what is given for it."""
+
+    COPY = "copy"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
     """How to reach the store and as whom.
@@ -35,6 +42,8 @@ class ConnectionOptions:
         sign_request: False sends anonymous requests, for public buckets.
         ca_bundle: A PEM file to trust instead of the system's authorities.
         stall_seconds: A connection on which nothing, or next to nothing, moves for so long is dropped.
+        heeds_environment: Whether variables may name the endpoint and the region that are not named here. They speak
+            of a run's first store: a second one that has a profile of its own is what that profile says.
     """
 
     endpoint_url: str | None = None
@@ -45,6 +54,7 @@ class ConnectionOptions:
     verify_tls: bool = True
     ca_bundle: str | None = None
     stall_seconds: float = 30.0
+    heeds_environment: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,9 @@ class TransferOptions:
         resume: Remember what is finished, and go on from there when the same is asked again.
         state_folder: Where that is remembered; None means the platform's folder for the state of programs.
         filters: What of trees is left out.
+        metadata_directive: What copies inside the store have as metadata and content headers; None means: what their
+            source has, unless `properties` names some.
+        tagging_directive: The same for tags.
         command: The command line that asked for the run, so that it can be repeated; empty in Python programs.
     """
 
@@ -75,3 +88,5 @@ class TransferOptions:
     command: tuple[str, ...] = ()
     properties: ObjectProperties = field(default_factory=ObjectProperties)
     filters: Filters = field(default_factory=Filters)
+    metadata_directive: CopyDirective | None = None
+    tagging_directive: CopyDirective | None = None

@@ -15,6 +15,7 @@ class Progress:
         bytes_planned: Bytes of all items known so far, with those that were moved earlier; a stream adds what it has
             read.
         items_resumed: Items that an earlier run of the same job had finished; they are not planned again.
+        items_equal: Items that need not be copied, since the destination has them; they are not planned.
         total_is_final: True when no further item will join.
     """
 
@@ -25,6 +26,7 @@ class Progress:
     items_failed: int = 0
     items_skipped: int = 0
     items_resumed: int = 0
+    items_equal: int = 0
     retries: int = 0
     total_is_final: bool = False
     bytes_resumed: int = 0

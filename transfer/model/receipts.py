@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from transfer.model.checksums import Checksum, VerifiedBy
 from transfer.model.errors import TransferError
+from transfer.model.sync import Change
 
 
 class Mover(StrEnum):
@@ -20,6 +21,8 @@ class Mover(StrEnum):
     """Through memory of this process, in either direction."""
     TLS = "tls"
     """Encrypted or decrypted in this process."""
+    SERVER = "server"
+    """The store copied it: no byte came here."""
     NONE = "none"
     """No body was moved: the object is empty."""
 
@@ -34,6 +37,7 @@ class Receipt:
         retries: Requests that had to be repeated.
         mover: How the bytes travelled; `mover_reason` says why when it was not the platform's fastest.
         resumed_bytes: Of the size, what an earlier run had moved already.
+        source_removed: Whether the source is gone, as it is after a move.
     """
 
     source: str
@@ -48,6 +52,7 @@ class Receipt:
     mover: Mover
     mover_reason: str | None = None
     resumed_bytes: int = 0
+    source_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,25 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """An object that is gone from the store."""
+    """An object that is gone from the store, or a file from the disk; in a dry run, one that would go.
+
+    Attributes:
+        moved_to: Where it was moved instead; None when it is gone for good.
+    """
 
     source: str
+    moved_to: str | None = None
+    is_dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a dry run found to be copied, and why; `size` is in bytes."""
+
+    source: str
+    destination: str
+    size: int
+    change: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +110,4 @@ class UploadAbort:
     is_dry_run: bool = False
 
 
-Outcome = Receipt | Failure | Skip | Removal | UploadAbort
+Outcome = Receipt | Failure | Skip | Removal | UploadAbort | Intent

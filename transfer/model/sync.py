@@ -27,7 +27,6 @@ class Change(StrEnum):
     NEWER = "source is newer"
     CHECKSUM = "checksum differs"
     MTIME = "time differs"
-    UNPROVEN = "no checksum to compare"
 
 
 @dataclass(frozen=True, slots=True)

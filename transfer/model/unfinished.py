@@ -16,6 +16,7 @@ class Direction(StrEnum):
 
     UPLOAD = "upload"
     DOWNLOAD = "download"
+    COPY = "copy"
 
 
 @dataclass(frozen=True, slots=True)

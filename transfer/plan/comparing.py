@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from transfer.model.entries import Entry
 from transfer.model.sync import Change, CompareBy, Comparison
+
+_GRAIN_SECONDS: Final = 1e-6
+"""Two times that are closer are the same one: seconds since the epoch as a float are exact to a quarter of this."""
 
 
 def difference(source: Entry[object], destination: Entry[object] | None, how: Comparison) -> Change | None:
@@ -20,11 +25,11 @@ def difference(source: Entry[object], destination: Entry[object] | None, how: Co
     """
     if destination is None:
         return Change.NEW
-    if how.skip_existing or (how.skip_newer and destination.modified_seconds > source.modified_seconds):
+    if how.skip_existing or (how.skip_newer and is_newer(destination, source)):
         return None
     if source.size != destination.size:
         return Change.SIZE
-    if how.by is CompareBy.TIME and source.modified_seconds > destination.modified_seconds:
+    if how.by is CompareBy.TIME and is_newer(source, destination):
         return Change.NEWER
     return None
 
@@ -33,6 +38,11 @@ def needs_request(source: Entry[object], destination: Entry[object] | None, how:
     """Whether the listings leave open if the two differ, so that the objects are to be asked."""
     if destination is None or how.by not in (CompareBy.CHECKSUM, CompareBy.EXACT_MTIME):
         return False
-    if how.skip_existing or (how.skip_newer and destination.modified_seconds > source.modified_seconds):
+    if how.skip_existing or (how.skip_newer and is_newer(destination, source)):
         return False
     return source.size == destination.size
+
+
+def is_newer(one: Entry[object], other: Entry[object]) -> bool:
+    """Whether the one was modified after the other."""
+    return one.modified_seconds - other.modified_seconds > _GRAIN_SECONDS

@@ -70,6 +70,35 @@ def unescape_path(path: str) -> str:
     return _ENCODED_RUN.sub(_decode_run, _CONTINUATION.sub("", path))
 
 
+def respelled(path: str, depth: int, taken: str) -> str | None:
+    """Another path for the key of an escaped path, whose own cannot be had: one more character is encoded.
+
+    Args:
+        path: Made by the escape, or by this.
+        depth: Which of its components cannot be had, from 0; -1 for the last.
+        taken: What has its place. The first character that differs is encoded; in an equal name the first one.
+
+    Returns:
+        None when no character is left, or the name would be too long.
+    """
+    components = path.split("/")
+    name = components[depth]
+    plain = set(range(len(name))) - _encoded_places(name)
+    pairs = enumerate(zip(name, taken, strict=False))
+    differs = next((index for index, (one, other) in pairs if one != other), 0)
+    for index in sorted(plain, key=lambda index: (index < differs, index)):
+        spelled = name[:index] + _percent(name[index]) + name[index + 1 :]
+        if len(spelled.encode()) <= MAX_NAME_BYTES:
+            components[depth] = spelled
+            return "/".join(components)
+    return None
+
+
+def _encoded_places(name: str) -> set[int]:
+    places = {place for found in _ENCODED_RUN.finditer(name) for place in range(*found.span())}
+    return places | {place for place, character in enumerate(name) if character == "%"}
+
+
 def is_folder_marker(key: str, size: int) -> bool:
     """Whether an object only says that a folder exists, as consoles and other tools write them.
 

@@ -15,6 +15,7 @@ _BUSY = "the store is overloaded: run the command again later, or with a lower -
 _AGAIN = "run the command again"
 _CHANGED = "the object changed meanwhile: run the command again"
 _NETWORK = "bytes changed on the way: run the command again, and check the network or proxy if it persists"
+_ARCHIVED = "the object is archived: restore it first (aws s3api restore-object)"
 _FULL = "free space in the store or raise its quota"
 _CLOCK = "set this machine's clock"
 
@@ -36,7 +37,7 @@ _BY_CODE: Mapping[str, str] = {
     "InternalError": _AGAIN,
     "InvalidAccessKeyId": _CREDENTIALS,
     "InvalidBucketName": "bucket names have 3 to 63 lower-case letters, digits, dots and hyphens",
-    "InvalidObjectState": "the object is archived: restore it first (aws s3api restore-object)",
+    "InvalidObjectState": _ARCHIVED,
     "InvalidRange": _CHANGED,
     "InvalidToken": _NEW_LOGIN,
     "KeyTooLongError": "keys have at most 1024 bytes: shorten the name",
@@ -45,6 +46,7 @@ _BY_CODE: Mapping[str, str] = {
     "NoSuchUpload": "the unfinished upload was removed in the store: run the command again",
     "NoSuchVersion": _KEY,
     "NotSignedUp": "the account is not signed up for S3",
+    "ObjectNotInActiveTierError": _ARCHIVED,
     "PermanentRedirect": _REGION,
     "PreconditionFailed": _CHANGED,
     "QuotaExceeded": _FULL,

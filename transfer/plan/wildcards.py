@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_STAR = "*"
-_ONE = "?"
+STAR = "*"
+ONE = "?"
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -22,11 +22,11 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     place is always right, because a run has a fixed length and the star after it takes whatever is left.
     """
     runs: list[str] = [""]
-    for token in _tokens(pattern):
-        if token == _STAR:
+    for token in tokens(pattern):
+        if token == STAR:
             runs.append("")
         else:
-            runs[-1] += _expression_of(token)
+            runs[-1] += expression_of(token)
     first, *rest = runs
     if not rest:
         return re.compile(rf"(?s:{first})\Z")
@@ -38,8 +38,8 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 def literal_prefix(pattern: str) -> str:
     """What every matching text starts with: the pattern up to its first wildcard. It narrows the listing."""
     length = 0
-    for token in _tokens(pattern):
-        if token in (_STAR, _ONE) or len(token) > 1:
+    for token in tokens(pattern):
+        if token in (STAR, ONE) or len(token) > 1:
             break
         length += 1
     return pattern[:length]
@@ -51,7 +51,7 @@ def relative_base(pattern: str) -> str:
     return prefix[: prefix.rfind("/") + 1]
 
 
-def _tokens(pattern: str) -> Iterator[str]:
+def tokens(pattern: str) -> Iterator[str]:
     """The pattern as single characters and whole classes, brackets included."""
     position = 0
     while position < len(pattern):
@@ -70,8 +70,9 @@ def _class_end(pattern: str, start: int) -> int:
     return closing + 1 if closing > 0 else start + 1
 
 
-def _expression_of(token: str) -> str:
-    if token == _ONE:
+def expression_of(token: str) -> str:
+    """The regular expression of one token that is no star; it matches a single character or nothing at all."""
+    if token == ONE:
         return "."
     if len(token) == 1:
         return re.escape(token)

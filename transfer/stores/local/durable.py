@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import sys
 import threading
 from functools import cache
 from pathlib import Path
 
-from transfer.model.errors import LocalFileError
+from transfer.model.errors import LocalFileError, TransferError
 from transfer.stores.local.folders import Folder, clash_error, open_below, split_relative
+from transfer.stores.local.places import Place, require_replaceable
+from transfer.stores.local.spelling import lock_of_name
 from transfer.stores.local.storage import reserve, sync_file
 from transfer.stores.local.temporary import (
     create_temporary,
@@ -26,10 +27,6 @@ from transfer.stores.local.temporary import (
     remove_open,
     still_means,
 )
-from transfer.stores.local.walk import kind_of
-
-_SYSTEM_LINKS = ("/proc/", "/dev/")
-"""Where links such as /dev/stdout lead; behind one may well be a regular file, when output is redirected."""
 
 _ONLY_CLOSED_FILES_MOVE = sys.platform == "win32"
 """Whether a file must be closed before it is renamed or removed. Elsewhere it stays open until then: its descriptor
@@ -46,17 +43,26 @@ class DurableFile:
         fd: Open for reading and writing at explicit offsets; -1 after `commit`, `keep` or `discard`.
     """
 
-    __slots__ = ("_folder", "_name", "_temporary", "fd", "path")
+    __slots__ = ("_folder", "_name", "_place", "_temporary", "fd", "path")
 
-    def __init__(self, folder: Folder, name: str, temporary: str, fd: int) -> None:
+    def __init__(self, folder: Folder, place: Place, temporary: str, fd: int) -> None:
         self._folder = folder
-        self._name = name
+        self._place = place
+        self._name = place.name
         self._temporary: str | None = temporary
         self.fd = fd
-        self.path = folder.path_of(name)
+        self.path = folder.path_of(place.name)
 
     @classmethod
-    def create(cls, root: str, relative: str, size: int | None, temporary: str | None = None) -> DurableFile:
+    def create(
+        cls,
+        root: str,
+        relative: str,
+        size: int | None,
+        temporary: str | None = None,
+        *,
+        keeps_spelling: bool = False,
+    ) -> DurableFile:
         """Make the folders on the way, a temporary file beside the final name, and room for the bytes.
 
         Args:
@@ -67,18 +73,22 @@ class DurableFile:
             size: In bytes; None when it is not known before the end.
             temporary: What to call the temporary file (`new_temporary_name`); None lets it be chosen, and takes over
                 what a killed run may have left of the same file.
+            keeps_spelling: Never replace a file that the disk spells differently: it is another key's.
 
         Raises:
-            LocalFileError: The final name is a folder or no regular file, a folder on the way is a file,
-                there is no space, or the system refuses otherwise. Nothing temporary stays behind.
+            NameClashError: The final name is a folder, a folder on the way is a file, or the disk takes the name for
+                that of a file which it spells differently.
+            LocalFileError: The final name is no regular file, there is no space, or the system refuses otherwise.
+                Nothing temporary stays behind.
             UnsafeKeyError: `relative` could lead out of the root.
         """
         *folders, name = split_relative(relative) or [""]
         if not name:
             raise LocalFileError("the file has no name", subject=root, remedy="name a file")
         folder = open_below(root, folders)
+        place = Place(root, relative, name, keeps_spelling)
         try:
-            _require_replaceable(folder, name)
+            require_replaceable(folder, place)
             if temporary is None:
                 temporary, fd = create_temporary(folder, name)
             else:
@@ -86,16 +96,18 @@ class DurableFile:
         except OSError as error:
             folder.close()
             raise LocalFileError.from_os_error(error, folder.path_of(name)) from error
-        except LocalFileError:
+        except TransferError:
             folder.close()
             raise
-        landing = cls(folder, name, temporary, fd)
+        landing = cls(folder, place, temporary, fd)
         if size:
             landing._reserve(size)
         return landing
 
     @classmethod
-    def reopen(cls, root: str, relative: str, temporary: str, size: int) -> DurableFile | None:
+    def reopen(
+        cls, root: str, relative: str, temporary: str, size: int, *, keeps_spelling: bool = False
+    ) -> DurableFile | None:
         """Go on with the temporary file that an earlier run kept or was killed over.
 
         Args:
@@ -103,31 +115,33 @@ class DurableFile:
             relative: The same.
             temporary: The name it had; anything that is no such name is not looked for.
             size: What it must have, in bytes.
+            keeps_spelling: As for `create`.
 
         Returns:
             None when there is no such file of that size. What its bytes are worth is for the caller to find out.
 
         Raises:
             LocalFileError: As for `create`.
-            UnsafeKeyError: The same.
+            UnsafeKeyError: The same; NameClashError is one.
         """
         *folders, name = split_relative(relative) or [""]
         if not name or not is_temporary_of(name, temporary):
             return None
         folder = open_below(root, folders)
+        place = Place(root, relative, name, keeps_spelling)
         try:
-            _require_replaceable(folder, name)
+            require_replaceable(folder, place)
             fd = open_temporary(folder, temporary, size)
         except OSError as error:
             folder.close()
             raise LocalFileError.from_os_error(error, folder.path_of(name)) from error
-        except LocalFileError:
+        except TransferError:
             folder.close()
             raise
         if fd is None:
             folder.close()
             return None
-        return cls(folder, name, temporary, fd)
+        return cls(folder, place, temporary, fd)
 
     @property
     def temporary(self) -> str:
@@ -142,19 +156,23 @@ class DurableFile:
                 write.
 
         Raises:
-            LocalFileError: The system refuses, the final name has become a folder, or the temporary name has come to
-                mean nothing or the file of another. The temporary file is gone.
+            NameClashError: As for `create`: the name was taken meanwhile. The temporary file is gone.
+            LocalFileError: The system refuses, or the temporary name has come to mean nothing or the file of another.
+                The temporary file is gone.
             ValueError: The file was committed or discarded before.
         """
         if self._temporary is None:
             raise ValueError(f"{self.path} was committed or discarded before")
         try:
             self._finish_contents(mtime_ns)
-            _require_replaceable(self._folder, self._name)
-            self._require_own(self._temporary)
-            self._folder.replace(self._temporary, self._name)
+            with lock_of_name(self._name):
+                require_replaceable(self._folder, self._place)
+                self._require_own(self._temporary)
+                self._folder.replace(self._temporary, self._name)
             self._temporary = None
             self._folder.sync()
+        except (IsADirectoryError, NotADirectoryError) as error:
+            raise clash_error(self.path, self._name) from error
         except OSError as error:
             raise LocalFileError.from_os_error(error, self.path) from error
         except OverflowError as error:
@@ -223,34 +241,11 @@ def make_folder(root: str, relative: str) -> None:
     """Make the folder `relative` below `root`, as a `name/` marker asks for; "" is the root itself.
 
     Raises:
-        LocalFileError: A component is a file or a link, or the system refuses.
+        NameClashError: A component is a file.
+        LocalFileError: A component is a link, or the system refuses.
         UnsafeKeyError: `relative` could lead out of the root.
     """
     open_below(root, split_relative(relative)).close()
-
-
-def _require_replaceable(folder: Folder, name: str) -> None:
-    """Refuse to rename over anything but a regular file or an ordinary link.
-
-    Links are followed to decide: to rename over /dev/null, or over the link /dev/stdout, breaks the system.
-    """
-    path = folder.path_of(name)
-    target = folder.link_target(name)
-    status = folder.status(name, follow_symlinks=True)
-    if status is not None and stat.S_ISDIR(status.st_mode):
-        raise clash_error(path)
-    if target is not None and target.startswith(_SYSTEM_LINKS):
-        raise _not_replaced(path, "a link of the system")
-    if status is not None and not stat.S_ISREG(status.st_mode):
-        raise _not_replaced(path, kind_of(status.st_mode))
-
-
-def _not_replaced(path: str, kind: str) -> LocalFileError:
-    return LocalFileError(
-        f"{kind}, not a regular file: it is not replaced",
-        subject=path,
-        remedy="write - as the destination for standard output",
-    )
 
 
 @cache

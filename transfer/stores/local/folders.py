@@ -14,7 +14,7 @@ import os
 import stat
 from pathlib import Path
 
-from transfer.model.errors import LocalFileError, UnsafeKeyError
+from transfer.model.errors import LocalFileError, NameClashError, TransferError, UnsafeKeyError
 from transfer.stores.local.storage import sync_folder
 
 BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.unlink, os.readlink, os.rename} <= os.supports_dir_fd
@@ -45,7 +45,8 @@ class Folder:
         """Open the folder `name` below this one; it is made when it is missing.
 
         Raises:
-            LocalFileError: `name` is a file or a link, leads out of this folder, or the system refuses.
+            NameClashError: `name` is a file.
+            LocalFileError: It is a link, leads out of this folder, or the system refuses.
         """
         path = self.path_of(name)
         try:
@@ -99,6 +100,22 @@ class Folder:
         """Remove a file."""
         os.unlink(self._at(name), dir_fd=self._fd)
 
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder.
+
+        Raises:
+            OSError: As the system says; also when it is not empty.
+        """
+        os.rmdir(self._at(name), dir_fd=self._fd)
+
+    def move_to(self, name: str, other: Folder) -> None:
+        """Move a file to another folder under the same name, in one step, in place of a file there.
+
+        Raises:
+            OSError: As the system says; EXDEV when it is on another file system.
+        """
+        os.replace(self._at(name), other._at(name), src_dir_fd=self._fd, dst_dir_fd=other._fd)
+
     def sync(self) -> None:
         """Return when the names in this folder would survive a loss of power."""
         if self._fd is not None:
@@ -129,7 +146,7 @@ class Folder:
             raise _link_error(path)
         return Folder(str(child), None)
 
-    def _why_not_entered(self, name: str, path: str, error: OSError) -> LocalFileError:
+    def _why_not_entered(self, name: str, path: str, error: OSError) -> TransferError:
         """A link and a file both refuse to be opened as a folder, with codes that differ between systems."""
         try:
             status = self.status(name, follow_symlinks=False)
@@ -138,7 +155,7 @@ class Folder:
         if status is not None and stat.S_ISLNK(status.st_mode):
             return _link_error(path)
         if status is not None and not stat.S_ISDIR(status.st_mode):
-            return clash_error(path)
+            return clash_error(path, name)
         return LocalFileError.from_os_error(error, path)
 
 
@@ -166,9 +183,12 @@ def open_below(root: str, components: list[str]) -> Folder:
         LocalFileError: As `open_root` and `Folder.enter`.
     """
     folder = open_root(root)
-    for name in components:
+    for depth, name in enumerate(components):
         try:
             child = folder.enter(name)
+        except NameClashError as error:
+            error.depth = depth
+            raise
         finally:
             folder.close()
         folder = child
@@ -193,13 +213,9 @@ def split_relative(relative: str) -> list[str]:
     return components
 
 
-def clash_error(path: str) -> LocalFileError:
+def clash_error(path: str, name: str) -> NameClashError:
     """One key is a file and another one needs a folder of the same name; a disk cannot hold both."""
-    return LocalFileError(
-        "the same name is needed both for a file and for a folder",
-        subject=path,
-        remedy="download one of the keys to another folder",
-    )
+    return NameClashError(f"{path} is needed both for a file and for a folder of other keys", taken=name, subject=path)
 
 
 def _link_error(path: str) -> LocalFileError:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer.model.errors import LocalFileError
+from transfer.plan.filters import Wants
 from transfer.plan.wildcards import compile_pattern, literal_prefix, relative_base
 
 
@@ -40,10 +41,12 @@ class WalkWarning:
     """Something in the tree that is not moved, and why; `path` is fit for printing.
 
     Attributes:
+        relative: The way from the root, with a slash at the end of a folder's: in its place among the others.
         is_loss: It should have been moved, but could not be read; else it is something that cannot be moved at all.
     """
 
     path: str
+    relative: str
     reason: str
     is_loss: bool = False
 
@@ -55,33 +58,27 @@ class _Choice:
     follow_symlinks: bool
     wants: Callable[[str], bool] = lambda _: True
     may_hold_wanted: Callable[[str], bool] = lambda _: True
+    wants_file: Callable[[WalkedFile], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """A folder being walked; `relative` is its name below the root with a final slash."""
+    """A folder being walked. Only names are kept of what is in it: there may be millions.
+
+    Attributes:
+        relative: Its name below the root with a final slash.
+        names: What is left to look at, the next one last; names of folders end in a slash.
+        problems: Why some of them cannot even be looked at.
+    """
 
     identity: tuple[int, int]
     path: str
     relative: str
-    entries: Iterator[_Entry]
+    names: list[str]
+    problems: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One name in a folder; `problem` says why it cannot even be looked at."""
-
-    name: str
-    found: os.DirEntry[str]
-    is_folder: bool
-    problem: str | None
-
-    @property
-    def sort_key(self) -> bytes:
-        return os.fsencode(f"{self.name}/" if self.is_folder else self.name)
-
-
-def walk_files(root: str, *, follow_symlinks: bool) -> Iterator[WalkedFile | WalkWarning]:
+def walk_files(root: str, *, follow_symlinks: bool, wants: Wants | None = None) -> Iterator[WalkedFile | WalkWarning]:
     """Every regular file below a folder, in the order of the UTF-8 bytes of `relative`.
 
     Links to folders are entered unless they lead back into a folder on the way to them. Links that are not
@@ -91,11 +88,20 @@ def walk_files(root: str, *, follow_symlinks: bool) -> Iterator[WalkedFile | Wal
     Args:
         root: The folder; "" is the current one. It may itself be a symbolic link.
         follow_symlinks: False leaves out every symbolic link below the root, with a warning each.
+        wants: What is yielded and warned of; None means all. Folders that can hold nothing of it are not read.
 
     Raises:
         LocalFileError: The root does not exist, is no folder or cannot be read. Raised at the first step.
     """
-    return _walk(root, _Choice(follow_symlinks))
+    if wants is None:
+        return _walk(root, _Choice(follow_symlinks))
+    choice = _Choice(
+        follow_symlinks,
+        wants=wants.wants_name,
+        may_hold_wanted=wants.may_hold_wanted,
+        wants_file=lambda found: wants(found.relative, found.size, found.mtime_ns / 1e9, ""),
+    )
+    return _walk(root, choice)
 
 
 def expand_wildcard(pattern: str, *, follow_symlinks: bool) -> Iterator[WalkedFile | WalkWarning]:
@@ -127,37 +133,39 @@ def _walk(root: str, choice: _Choice) -> Iterator[WalkedFile | WalkWarning]:
         raise LocalFileError.from_os_error(error, root or ".") from error
     while levels:
         level = levels[-1]
-        entry = next(level.entries, None)
-        if entry is None:
+        if not level.names:
             levels.pop()
             continue
-        relative = level.relative + entry.name
-        if not (choice.may_hold_wanted if entry.is_folder else choice.wants)(relative):
+        entry = level.names.pop()
+        name = entry.removesuffix("/")
+        relative = level.relative + name
+        if not (choice.wants if name == entry else choice.may_hold_wanted)(relative):
             continue
-        path = _join(level.path, entry.name)
-        met = _look_at(entry, path, relative, choice)
+        path = _join(level.path, name)
+        problem = level.problems.get(entry) if level.problems else None
+        met = _warning(path, relative, problem) if problem else _look_at(path, level.relative + entry, choice)
         if isinstance(met, _Level):
             if any(met.identity == above.identity for above in levels):
-                yield _warning(path, "the link leads back into a folder above it")
+                yield _warning(path, met.relative, "the link leads back into a folder above it")
             else:
                 levels.append(met)
-        else:
+        elif isinstance(met, WalkWarning) or choice.wants_file(met):
             yield met
 
 
-def _look_at(entry: _Entry, path: str, relative: str, choice: _Choice) -> WalkedFile | WalkWarning | _Level:
-    if entry.problem:
-        return _warning(path, entry.problem)
+def _look_at(path: str, relative: str, choice: _Choice) -> WalkedFile | WalkWarning | _Level:
+    """Look at what has no problem yet; the relative name of a folder ends in a slash."""
     try:
-        if entry.is_folder:
-            return _open_level(path, f"{relative}/", choice)
-        status = entry.found.stat()
+        if relative.endswith("/"):
+            return _open_level(path, relative, choice)
+        status = os.stat(path)  # noqa: PTH116 - a Path for each file would cost more than the call
     except FileNotFoundError:
-        return _warning(path, "a broken link" if entry.found.is_symlink() else "it vanished during the walk")
+        reason = "a broken link" if Path(path).is_symlink() else "it vanished during the walk"
+        return _warning(path, relative.removesuffix("/"), reason)
     except OSError as error:
-        return _warning(path, f"it cannot be read: {_reason(error)}", is_loss=True)
+        return _warning(path, relative, f"it cannot be read: {_reason(error)}", is_loss=True)
     if not stat.S_ISREG(status.st_mode):
-        return _warning(path, f"{kind_of(status.st_mode)}, not a regular file")
+        return _warning(path, relative, f"{kind_of(status.st_mode)}, not a regular file")
     return WalkedFile(path, relative, status.st_size, status.st_mtime_ns)
 
 
@@ -179,23 +187,31 @@ def _open_level(path: str, relative: str, choice: _Choice) -> _Level:
     """Read one folder whole and close it: an open descriptor for each level would limit the depth."""
     folder = path or os.curdir
     status = Path(folder).stat()
+    names: list[str] = []
+    problems: dict[str, str] = {}
+    order = None
     with os.scandir(folder) as found:
-        entries = sorted((_entry(item, choice) for item in found), key=lambda entry: entry.sort_key)
-    return _Level((status.st_dev, status.st_ino), path, relative, iter(entries))
+        for entry in found:
+            name, problem = _named(entry, choice)
+            names.append(name)
+            if not name.isascii() and _is_surrogate_escaped(name):
+                problem = "the name is no UTF-8 text, so no key can carry it"
+                # Only without such names the order of characters is that of their bytes.
+                order = os.fsencode
+            if problem:
+                problems[name] = problem
+    names.sort(key=order, reverse=True)
+    return _Level((status.st_dev, status.st_ino), path, relative, names, problems)
 
 
-def _entry(found: os.DirEntry[str], choice: _Choice) -> _Entry:
-    problem = None
-    is_folder = False
+def _named(found: os.DirEntry[str], choice: _Choice) -> tuple[str, str | None]:
+    """The name of an entry, with a slash if it is a folder to enter, and what stands against looking at it."""
     try:
-        is_folder = found.is_dir()
-        if found.is_symlink() and not choice.follow_symlinks:
-            problem, is_folder = "symbolic link not followed", False
+        if not choice.follow_symlinks and found.is_symlink():
+            return found.name, "symbolic link not followed"
+        return (f"{found.name}/" if found.is_dir() else found.name), None
     except OSError as error:
-        problem = f"it cannot be read: {_reason(error)}"
-    if _is_surrogate_escaped(found.name):
-        problem = "the name is no UTF-8 text, so no key can carry it"
-    return _Entry(found.name, found, is_folder, problem)
+        return found.name, f"it cannot be read: {_reason(error)}"
 
 
 def _is_surrogate_escaped(name: str) -> bool:
@@ -207,8 +223,8 @@ def _is_surrogate_escaped(name: str) -> bool:
     return False
 
 
-def _warning(path: str, reason: str, *, is_loss: bool = False) -> WalkWarning:
-    return WalkWarning(os.fsencode(path).decode("utf-8", "backslashreplace"), reason, is_loss)
+def _warning(path: str, relative: str, reason: str, *, is_loss: bool = False) -> WalkWarning:
+    return WalkWarning(os.fsencode(path).decode("utf-8", "backslashreplace"), relative, reason, is_loss)
 
 
 def _reason(error: OSError) -> str:

@@ -114,7 +114,7 @@ class BotocoreAccess(Access):
                     self._session.create_client(
                         "s3",
                         region_name=region or self._region or self._profile_region() or DEFAULT_REGION,
-                        endpoint_url=self._options.endpoint_url,
+                        endpoint_url=self._endpoint_url(),
                         verify=self._options.ca_bundle or (None if self._options.verify_tls else False),
                         config=self._config(),
                     )
@@ -122,15 +122,36 @@ class BotocoreAccess(Access):
         return self._clients[region]
 
     def _profile_region(self) -> str | None:
-        region: str | None = self._session.get_config_variable("region")
+        region: str | None
+        if self._options.heeds_environment:
+            region = self._session.get_config_variable("region")
+        else:
+            region = self._session.get_scoped_config().get("region")
         return region
+
+    def _endpoint_url(self) -> str | None:
+        """What is named, or what the profile says where the environment has no say; None for botocore's own way.
+
+        In a profile, the service's own endpoint comes before the one for all (AWS SDKs and Tools Reference Guide,
+        "Service-specific endpoints").
+        """
+        if self._options.endpoint_url or self._options.heeds_environment:
+            return self._options.endpoint_url
+        profile = self._session.get_scoped_config()
+        services = self._session.full_config.get("services", {}).get(profile.get("services"), {})
+        url: str | None = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
+        return url
 
     def _config(self) -> AioConfig:
         style = self._options.addressing_style
         s3 = {"us_east_1_regional_endpoint": "regional"}
         if style is not AddressingStyle.AUTO:
             s3["addressing_style"] = style.value
-        return AioConfig(signature_version="s3v4" if self._options.sign_request else UNSIGNED, s3=s3)
+        return AioConfig(
+            signature_version="s3v4" if self._options.sign_request else UNSIGNED,
+            s3=s3,
+            ignore_configured_endpoint_urls=None if self._options.heeds_environment else True,
+        )
 
 
 class botocore_errors:  # noqa: N801 - used as a statement, like contextlib.suppress

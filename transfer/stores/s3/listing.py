@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import md5
 
-from transfer.model.errors import ProtocolError
+from transfer.model.errors import ProtocolError, StoreError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListPage
 from transfer.stores.s3.store import Call, S3Store
-from transfer.stores.s3.xml import DeleteFailure, build_delete, parse_delete_result, parse_list_page
+from transfer.stores.s3.xml import DeleteFailure, build_delete, parse_delete_result
+from transfer.stores.s3.xml_listing import OlderListingError, parse_list_page, parse_old_list_page
 
 DELETE_BATCH_KEYS = 1000
 """The most that one DeleteObjects request may name (AWS API reference)."""
+
+_VERSION_2_UNKNOWN = frozenset({"NotImplemented", "InvalidArgument"})
+"""The codes by which stores refuse a parameter they do not know, `list-type` here."""
 
 
 async def list_page(
@@ -28,6 +32,8 @@ async def list_page(
 ) -> ListPage:
     """Fetch one page of a bucket's keys (ListObjectsV2).
 
+    A store that refuses version 2, or answers version 1 all the same, is asked in version 1 from then on.
+
     Args:
         store: Where.
         bucket: Its name.
@@ -41,19 +47,54 @@ async def list_page(
         StoreError: The store refused.
         WireError: The conversation failed or its answer is no listing.
     """
-    query = [("list-type", "2"), ("encoding-type", "url"), ("max-keys", str(page_keys)), ("prefix", prefix)]
+    query = [("encoding-type", "url"), ("max-keys", str(page_keys)), ("prefix", prefix)]
     if delimiter:
         query.append(("delimiter", delimiter))
-    if start_after and token is None:
-        query.append(("start-after", start_after))
+    if store.lists_in_version_1:
+        return await _list_old_page(store, bucket, query, token or start_after)
+    try:
+        return await _list_new_page(store, bucket, query, start_after, token)
+    except (StoreError, OlderListingError) as error:
+        # Beyond the first page version 2 has proved itself, and its token means nothing to version 1.
+        if token is not None or (isinstance(error, StoreError) and error.code not in _VERSION_2_UNKNOWN):
+            raise
+        try:
+            page = await _list_old_page(store, bucket, query, start_after)
+        except (StoreError, ProtocolError):
+            raise error from None
+    store.lists_in_version_1 = True
+    return page
+
+
+async def _list_new_page(
+    store: S3Store, bucket: str, query: Sequence[tuple[str, str]], start_after: str, token: str | None
+) -> ListPage:
+    query = [("list-type", "2"), *query]
     if token is not None:
         query.append(("continuation-token", token))
+    elif start_after:
+        query.append(("start-after", start_after))
     _, body = await store.fetch(Call("GET", S3Location(bucket), query))
-    return parse_list_page(body)
+    return parse_list_page(body, start_after=start_after if token is None else "")
 
 
-async def delete_objects(store: S3Store, bucket: str, keys: Sequence[str]) -> tuple[DeleteFailure, ...]:
+async def _list_old_page(store: S3Store, bucket: str, query: Sequence[tuple[str, str]], marker: str) -> ListPage:
+    if marker:
+        query = [*query, ("marker", marker)]
+    _, body = await store.fetch(Call("GET", S3Location(bucket), query))
+    return parse_old_list_page(body)
+
+
+async def delete_objects(
+    store: S3Store, bucket: str, keys: Sequence[str], etags: Mapping[str, str] | None = None
+) -> tuple[DeleteFailure, ...]:
     """Remove up to 1000 keys in one request (DeleteObjects).
+
+    Args:
+        store: Where.
+        bucket: Its name.
+        keys: Which.
+        etags: By key, what must be there for it to be removed (AWS: How to perform conditional deletes).
 
     Returns:
         Those that the store refused to remove, each with its reason.
@@ -62,7 +103,7 @@ async def delete_objects(store: S3Store, bucket: str, keys: Sequence[str]) -> tu
         StoreError: The store refused the whole request.
         WireError: The conversation failed or its answer is no result.
     """
-    body = build_delete(keys)
+    body = build_delete(keys, etags)
     # Many stores still demand Content-MD5 here, though AWS takes any checksum.
     headers = {
         "content-type": "application/xml",

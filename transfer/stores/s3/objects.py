@@ -129,14 +129,19 @@ async def get_object(store: S3Store, wanted: Wanted) -> AsyncIterator[Response]:
         yield response
 
 
-async def delete_object(store: S3Store, location: S3Location) -> None:
+async def delete_object(store: S3Store, location: S3Location, etag: str = "") -> None:
     """Remove an object (DeleteObject); removing what does not exist succeeds, as in S3.
 
+    Args:
+        store: Where.
+        location: The object.
+        etag: What must be there; "" takes anything. Not all stores look at it.
+
     Raises:
-        StoreError: The store refused.
+        StoreError: The store refused; PreconditionFailed when another object is there.
         WireError: The conversation failed.
     """
-    await store.fetch(Call("DELETE", location))
+    await store.fetch(Call("DELETE", location, (), {"if-match": etag} if etag else {}))
 
 
 async def written_by(response: Response, location: S3Location) -> Written:
@@ -172,6 +177,7 @@ def object_info(headers: Mapping[str, str], size: int) -> ObjectInfo:
         if name.startswith(_METADATA_PREFIX)
     }
     part_count = headers.get("x-amz-mp-parts-count", "")
+    tag_count = headers.get("x-amz-tagging-count", "")
     customer_key = headers.get("x-amz-server-side-encryption-customer-algorithm")
     return ObjectInfo(
         size=size,
@@ -180,13 +186,17 @@ def object_info(headers: Mapping[str, str], size: int) -> ObjectInfo:
         version_id=_version_of(headers),
         content_type=headers.get("content-type"),
         cache_control=headers.get("cache-control"),
+        content_disposition=headers.get("content-disposition"),
         content_encoding=headers.get("content-encoding"),
+        content_language=headers.get("content-language"),
+        expires=headers.get("expires"),
         storage_class=headers.get("x-amz-storage-class"),
         encryption=f"SSE-C {customer_key}" if customer_key else headers.get("x-amz-server-side-encryption"),
         encryption_key_id=headers.get("x-amz-server-side-encryption-aws-kms-key-id"),
         checksums=checksums_from_headers(headers),
         metadata=metadata,
         part_count=int(part_count) if part_count.isdecimal() and len(part_count) < 9 else None,
+        tag_count=int(tag_count) if tag_count.isdecimal() and len(tag_count) < 9 else None,
     )
 
 

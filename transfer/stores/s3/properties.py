@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from transfer.model.errors import UsageError
-from transfer.model.objects import MTIME_METADATA_KEY, ObjectProperties
+from transfer.model.objects import MTIME_METADATA_KEY, ObjectInfo, ObjectProperties
 
 _NANOSECONDS = 1_000_000_000
 _NAME_REMEDY = "use letters, digits and - in the key"
@@ -38,7 +39,7 @@ def property_headers(properties: ObjectProperties, content_type: str | None, mti
         "x-amz-server-side-encryption": properties.encryption,
         "x-amz-server-side-encryption-aws-kms-key-id": properties.encryption_key_id,
         "x-amz-acl": properties.acl,
-        "x-amz-tagging": urlencode(properties.tags) if properties.tags else None,
+        **tagging_header(properties.tags),
     }
     for key in metadata:
         if not _header_token(key):
@@ -48,6 +49,29 @@ def property_headers(properties: ObjectProperties, content_type: str | None, mti
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             raise UsageError(f"{value[:40]!a} cannot be sent in a header", subject=name, remedy=_VALUE_REMEDY)
+    return headers
+
+
+def tagging_header(tags: Mapping[str, str]) -> dict[str, str]:
+    """The header that gives a new object its tags; none without any."""
+    return {"x-amz-tagging": urlencode(tags)} if tags else {}
+
+
+def kept_headers(info: ObjectInfo) -> dict[str, str]:
+    """The metadata and content headers of an object as those of a copy of it, lower-case names.
+
+    What a copy has of its own is not among them: storage class, encryption, ACL, tags (AWS: CopyObject).
+    """
+    plain = {
+        "content-type": info.content_type,
+        "cache-control": info.cache_control,
+        "content-disposition": info.content_disposition,
+        "content-encoding": info.content_encoding,
+        "content-language": info.content_language,
+        "expires": info.expires,
+    }
+    headers = {name: value for name, value in plain.items() if value is not None}
+    headers.update({f"x-amz-meta-{key}": value for key, value in info.metadata.items()})
     return headers
 
 

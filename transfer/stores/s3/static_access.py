@@ -51,6 +51,8 @@ def static_access(options: ConnectionOptions, environment: Mapping[str, str]) ->
     Raises:
         UsageError: The named endpoint is no URL.
     """
+    if not options.heeds_environment:
+        return None
     if options.profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE"):
         return None
     if options.addressing_style is AddressingStyle.VIRTUAL:
@@ -69,6 +71,8 @@ def static_access(options: ConnectionOptions, environment: Mapping[str, str]) ->
 
 def region_of(options: ConnectionOptions, environment: Mapping[str, str]) -> str | None:
     """The region the user named; AWS_REGION is read by most SDKs, AWS_DEFAULT_REGION by botocore."""
+    if not options.heeds_environment:
+        return options.region
     return options.region or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or None
 
 

@@ -78,6 +78,8 @@ class S3Store:
         self._credentials_lock = asyncio.Lock()
         self._generation = 0
         self._clock_offset_seconds = 0.0
+        # Learnt by the first listing of a store that does not know version 2.
+        self.lists_in_version_1 = False
 
     @property
     def credentials_generation(self) -> int:
@@ -126,6 +128,17 @@ class S3Store:
         """
         endpoint = await self._endpoint(bucket)
         return f"{endpoint.origin}{endpoint.path_prefix}"
+
+    async def is_same_as(self, other: S3Store, bucket: str) -> bool:
+        """Whether both ask the same server for a bucket, as the same user.
+
+        Raises:
+            ConfigurationError: One of them has no credentials or no endpoint.
+        """
+        here, there = await self._endpoint(bucket), await other._endpoint(bucket)
+        if (here.origin, here.path_prefix) != (there.origin, there.path_prefix):
+            return False
+        return await self._access.credentials() == await other._access.credentials()
 
     async def renew_credentials(self, generation: int) -> bool:
         """Fetch newer credentials, once for all who failed under the same ones.

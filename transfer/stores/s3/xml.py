@@ -7,7 +7,7 @@ itself, with its bounds, is in `xml_reader`; the hot listing page is in `xml_lis
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType
@@ -282,11 +282,12 @@ def split_deletable(keys: Iterable[str]) -> tuple[list[str], list[str]]:
     return batch, single
 
 
-def build_delete(keys: Sequence[str], *, quiet: bool = True) -> bytes:
+def build_delete(keys: Sequence[str], etags: Mapping[str, str] | None = None, *, quiet: bool = True) -> bytes:
     """Write the body of DeleteObjects.
 
     Args:
         keys: At most 1,000 (AWS: DeleteObjects), as `split_deletable` lets through.
+        etags: By key, the ETag that an object must have to be removed.
         quiet: Whether the store answers with failures only.
 
     Raises:
@@ -295,7 +296,7 @@ def build_delete(keys: Sequence[str], *, quiet: bool = True) -> bytes:
     _, single = split_deletable(keys)
     if single:
         raise UsageError("the key has characters that XML cannot carry", subject=ascii(single[0]))
-    items = "".join(f"<Object><Key>{key.translate(_ESCAPED)}</Key></Object>" for key in keys)
+    items = "".join(f"<Object><Key>{key.translate(_ESCAPED)}</Key>{_format_etag(etags, key)}</Object>" for key in keys)
     return _format_document("Delete", f"<Quiet>true</Quiet>{items}" if quiet else items)
 
 
@@ -326,6 +327,11 @@ def _read_checksum_type(root: Element) -> ChecksumType | None:
         return ChecksumType(text)
     except ValueError as error:
         raise ProtocolError(f"an unknown checksum type: {text[:40]!a}") from error
+
+
+def _format_etag(etags: Mapping[str, str] | None, key: str) -> str:
+    etag = etags.get(key) if etags else None
+    return f"<ETag>{etag.translate(_ESCAPED)}</ETag>" if etag else ""
 
 
 def _format_checksum(checksum: Checksum | None) -> str:

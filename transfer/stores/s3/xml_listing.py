@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 from transfer.model.errors import ProtocolError
 from transfer.model.objects import ListedObject, ListPage
+from transfer.stores.s3.xml_entries import Columns, read_plain_entries
 from transfer.stores.s3.xml_reader import (
     MAX_DEPTH,
+    MAX_DOCUMENT_BYTES,
     choose_key_decoder,
     local_name,
     parse_count,
@@ -18,8 +22,14 @@ from transfer.stores.s3.xml_reader import (
 )
 
 _ROOT = "ListBucketResult"
+_OUR_NAME = b"EntriesReadElsewhere"
+_OUR_ENTRY = b"<Contents><" + _OUR_NAME + b"/></Contents>"
+_OUR_ENTRIES = [{_OUR_NAME.decode(): ""}]
 # Levels of a listing: the root, its fields and entries, the fields of an entry. The owner, deeper, is unused.
 _ROOT_LEVEL, _TOP_LEVEL, _ENTRY_LEVEL = 1, 2, 3
+
+# The generated constructor of a named tuple checks what is known here.
+_make_object: partial[ListedObject] = partial(tuple.__new__, ListedObject)
 
 
 class _Collected:
@@ -49,8 +59,16 @@ class _Collected:
             self.top[name] = text
 
 
-def parse_list_page(body: bytes) -> ListPage:
+class OlderListingError(ProtocolError):
+    """What was answered is version 1 of the listing, which goes on by other means than version 2."""
+
+
+def parse_list_page(body: bytes, *, start_after: str = "") -> ListPage:
     """Read the answer of ListObjectsV2.
+
+    Args:
+        body: The document.
+        start_after: The key after which the page was asked to begin, "" for none.
 
     Returns:
         The page; `next_token` is the continuation token, or None on the last page. Keys are decoded, ETags are kept
@@ -58,17 +76,82 @@ def parse_list_page(body: bytes) -> ListPage:
 
     Raises:
         ProtocolError: The body is no listing, an entry has no name or size, or more follows and nothing says
-            where.
+            where; as OlderListingError when it may be that the store only knows version 1.
     """
-    raw = _collect(body)
+    page, top = _read_page(body)
+    token = top.get("NextContinuationToken") or None
+    if token is None and "KeyCount" not in top:
+        # Version 1 knows no `start-after`, which shows at once.
+        ignores_start = bool(start_after and page.objects) and _bytes_of(page.objects[0].key) <= _bytes_of(start_after)
+        if "Marker" in top or ignores_start:
+            raise OlderListingError("the store answers version 1 of a listing")
+    # Some stores leave out `IsTruncated`; then the token alone says that there is one.
+    if not (parse_flag(top["IsTruncated"]) if "IsTruncated" in top else token):
+        return page
+    if token is None:
+        raise OlderListingError("a listing is cut short and does not say where it goes on")
+    return replace(page, next_token=token)
+
+
+def parse_old_list_page(body: bytes) -> ListPage:
+    """Read the answer of ListObjects, version 1.
+
+    Returns:
+        As `parse_list_page`; `next_token` is the marker of the next page. Without a delimiter AWS names none: it is the
+        last key then (API reference, ListObjects).
+
+    Raises:
+        ProtocolError: As `parse_list_page`.
+    """
+    page, top = _read_page(body)
+    marker = top.get("NextMarker") or ""
+    if not (parse_flag(top["IsTruncated"]) if "IsTruncated" in top else marker):
+        return page
+    last = [*(entry.key for entry in page.objects[-1:]), *page.prefixes[-1:]]
+    if marker not in last:
+        # AWS writes it encoded as keys are, SeaweedFS plain.
+        marker = choose_key_decoder(top.get("EncodingType"))(marker) or max(last, key=_bytes_of, default="")
+    if not marker:
+        raise ProtocolError("a listing is cut short and does not say where it goes on")
+    return replace(page, next_token=marker)
+
+
+def _read_page(body: bytes) -> tuple[ListPage, Mapping[str, str]]:
+    """The page, which does not say yet how it goes on, and the fields beside its entries."""
+    plain = _read_plain(body)
+    raw, columns = plain or (_collect(body), None)
     if raw.root != _ROOT:
         raise ProtocolError(f"expected <{_ROOT}>, got <{raw.root[:40]}>")
     decode = choose_key_decoder(raw.top.get("EncodingType"))
-    objects = tuple([_build_object(fields, decode) for fields in raw.entries])
+    if columns is None:
+        objects = tuple([_build_object(fields, decode) for fields in raw.entries])
+    else:
+        keys = columns.keys if decode is str else map(decode, columns.keys)
+        objects = tuple(map(_make_object, zip(keys, *columns[1:], strict=True)))
     if not all(raw.prefixes):
         raise ProtocolError("a common prefix of a listing is empty")
-    prefixes = tuple([decode(prefix) for prefix in raw.prefixes])
-    return ListPage(objects, prefixes, _find_next(raw.top))
+    return ListPage(objects, tuple(map(decode, raw.prefixes)), None), raw.top
+
+
+def _read_plain(body: bytes) -> tuple[_Collected, Columns] | None:
+    """Read entries of the plain shape the fast way, and what stands around them in full; None when they are not plain.
+
+    The full parser gets the document with one entry of our own in the place of theirs. It shows up as the only entry
+    exactly if theirs stand where entries belong, and not within a comment, a section or another element.
+    """
+    begin = body.find(b"<Contents>")
+    end = body.rfind(b"</Contents>") + len(b"</Contents>")
+    head, tail = body[:begin], body[end:]
+    if begin < 0 or end <= begin or len(body) > MAX_DOCUMENT_BYTES or any(_OUR_NAME in part for part in (head, tail)):
+        return None
+    columns = read_plain_entries(body[begin:end])
+    if columns is None:
+        return None
+    try:
+        around = _collect(b"".join((head, _OUR_ENTRY, tail)))
+    except ProtocolError:
+        return None
+    return (around, columns) if around.entries == _OUR_ENTRIES else None
 
 
 def _collect(body: bytes) -> _Collected:
@@ -119,11 +202,5 @@ def _build_object(fields: dict[str, str], decode: Callable[[str], str]) -> Liste
     )
 
 
-def _find_next(top: dict[str, str]) -> str | None:
-    """Where the next page begins. Some stores leave out `IsTruncated`; then the token alone says that there is one."""
-    token = top.get("NextContinuationToken") or None
-    if not (parse_flag(top["IsTruncated"]) if "IsTruncated" in top else token):
-        return None
-    if token is None:
-        raise ProtocolError("a listing is cut short and does not say where it goes on")
-    return token
+def _bytes_of(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")

@@ -1,0 +1,230 @@
+"""`transfer run`: the commands of a list, many at once in one process, over one pool of connections.
+
+Each line means what it means on a command line. A plain `cp SOURCE DESTINATION`, of which there may be millions, is
+not taken through the reading of options; what it does is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import shlex
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from transfer.cli.command_line import command_line
+from transfer.cli.exit_codes import ExitCode, code_of_end
+from transfer.cli.flags import ConnectionFlags, OutputFlags
+from transfer.cli.messages import KeptJob, LineFailed, Summary
+from transfer.cli.numbers import whole_number
+from transfer.cli.output import Output
+from transfer.cli.run import Work, deferred, report
+from transfer.cli.run import run as run_loop
+from transfer.cli.tally import Tally
+from transfer.model.errors import TransferError, UsageError
+from transfer.model.events import Event, JobKept
+from transfer.model.receipts import Failure
+
+if TYPE_CHECKING:
+    from transfer.engine.transfer import Transfer
+    from transfer.stores.local.lines import Line
+
+EXAMPLES = """
+Examples:
+  transfer run commands.txt
+  generate-commands | transfer run -
+
+commands.txt:
+  # one command per line; quotes as in a shell
+  cp a.txt s3://bucket/a.txt
+  cp -r 'my photos' s3://bucket/photos/
+  rm s3://bucket/old.txt
+
+Commands that may stand in it: cp, mv, rm, ls, du, stat, sync, verify, mb, rb.
+Many run at once, in no order; --jobs 1 runs them one after the other. Options of
+the connection and of the output that are given to run hold for every line.
+A line that fails is told with its number, and the others go on; then the exit
+code is 1.
+"""
+
+COMMANDS: Final = frozenset({"cp", "mv", "rm", "ls", "du", "stat", "sync", "verify", "mb", "rb"})
+LARGE_AT_ONCE: Final = 16
+"""Commands that may each mean millions of objects: more of them at once are only more memory."""
+_PLAIN_WORDS: Final = 3
+"""`cp`, a source and a destination."""
+
+
+def run(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of commands, or - for standard input.")],
+    connection: ConnectionFlags,
+    output: OutputFlags,
+    jobs: Annotated[
+        str | None,
+        typer.Option("--jobs", "-j", metavar="N", help="Commands at once. As many as are useful by default."),
+    ] = None,
+) -> int:
+    """Run the commands of a file, many at once."""
+    writer = output.output()
+    if deferred.get() is not None:
+        raise UsageError("run cannot run itself", subject=file)
+    limit = whole_number("--jobs", jobs, smallest=1)
+    batch = _Batch(file, writer, connection, (*connection.words(), *output.words()), limit)
+    return run_loop(writer, batch.work)
+
+
+class _RunEndedError(Exception):
+    """No further line can succeed; why has been told."""
+
+
+class _Batch:
+    """One run of `run`."""
+
+    def __init__(
+        self, file: str, output: Output, connection: ConnectionFlags, shared_words: tuple[str, ...], jobs: int | None
+    ) -> None:
+        self._file = file
+        self._output = output
+        self._connection = connection.options()
+        self._shared_words = shared_words
+        self._jobs = jobs
+        self._tally = Tally()
+        self._worst = ExitCode.DONE
+        self._large = asyncio.Semaphore(min(jobs or LARGE_AT_ONCE, LARGE_AT_ONCE))
+
+    async def work(self) -> ExitCode:
+        from transfer.engine.sharing import SharedStores, shared_stores
+        from transfer.engine.spread import plain_task_group, spread
+        from transfer.engine.transfer import Transfer
+        from transfer.model.options import TransferOptions
+
+        began = time.monotonic()
+        try:
+            async with plain_task_group() as tasks:
+                shared_stores.set(SharedStores(tasks, TransferOptions()))
+                async with (
+                    Transfer(connection=self._connection, on_event=self._hear) as transfer,
+                    aclosing(self._lines()) as lines,
+                ):
+                    try:
+                        await spread(lines, lambda line: self._do(transfer, line), self._may_begin(transfer))
+                    except asyncio.CancelledError:
+                        transfer.hurry()
+                        raise
+                tasks.cancel_scope.cancel()
+        except _RunEndedError:
+            self._worst = ExitCode.FAILED
+        except BaseException as error:
+            if not self._tally.is_empty:
+                self._output.show(Summary("run", self._tally, time.monotonic() - began, code_of_end(error)))
+            raise
+        self._output.show(Summary("run", self._tally, time.monotonic() - began, self._worst))
+        return self._worst
+
+    def _may_begin(self, transfer: Transfer) -> Callable[[int], bool]:
+        jobs = self._jobs
+        return transfer.may_begin if jobs is None else lambda workers: workers < jobs
+
+    async def _lines(self) -> AsyncGenerator[Line, None]:
+        from transfer.stores.local.lines import Lines
+
+        with Lines(self._file) as source:
+            async with aclosing(source.batches()) as batches:
+                async for batch in batches:
+                    for line in batch:
+                        if line.text.strip() and not line.text.lstrip().startswith("#"):
+                            yield line
+
+    async def _do(self, transfer: Transfer, line: Line) -> None:
+        try:
+            words = _words_of(line.text)
+            code = await self._copy_plainly(transfer, words) if _is_plain_copy(words) else None
+            if code is None:
+                async with self._large:
+                    code = await self._command(words)
+        except (TransferError, BrokenPipeError) as error:
+            code = report(self._output, error)
+            if self._output.is_cut_off(error):
+                raise
+        self._note(line, code)
+
+    async def _copy_plainly(self, transfer: Transfer, words: list[str]) -> ExitCode | None:
+        """Copy one file or object; None when it may be more, which the command itself does."""
+        outcome = await transfer.copy_single(words[1], words[2], (*self._shared_words, *words))
+        if outcome is None:
+            return None
+        self._tally.add(outcome)
+        self._output.show(outcome)
+        if not isinstance(outcome, Failure):
+            return ExitCode.DONE
+        if transfer.ends_run(outcome.error):
+            raise _RunEndedError
+        return ExitCode.FAILED
+
+    async def _command(self, words: list[str]) -> ExitCode:
+        """Read a command as its own command line would be, and do its work here."""
+        from transfer.cli.app import run_command_line
+
+        taken: list[tuple[Output, Work]] = []
+        before = command_line.get()
+        token = deferred.set(lambda output, work: taken.append((output, work)))
+        try:
+            code = ExitCode(run_command_line([*self._shared_words, *words]))
+        finally:
+            deferred.reset(token)
+            command_line.set(before)
+        for output, work in taken:
+            output.become_part(self._add)
+            try:
+                code = await work()
+                output.show_kept()
+            except Exception as error:  # noqa: BLE001 - as for a command of its own: every error is a line and a code
+                code = report(output, error)
+        return code
+
+    def _add(self, summary: Summary) -> None:
+        for field in dataclasses.fields(summary.tally):
+            setattr(self._tally, field.name, getattr(self._tally, field.name) + getattr(summary.tally, field.name))
+
+    def _note(self, line: Line, code: ExitCode) -> None:
+        if code in (ExitCode.FAILED, ExitCode.USAGE):
+            self._worst = ExitCode.FAILED
+            self._output.show(LineFailed(self._file, line.number, line.text.strip(), code))
+        elif code is ExitCode.WARNINGS and self._worst is ExitCode.DONE:
+            self._worst = ExitCode.WARNINGS
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, JobKept):
+            self._output.keep(KeptJob(event.job_id))
+        else:
+            self._output.event(event)
+
+
+def _words_of(text: str) -> list[str]:
+    """The words of a line, without the program's name.
+
+    Raises:
+        UsageError: It is no command that may stand in a list.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(str(error).lower(), subject=text.strip(), remedy="close the quotes") from error
+    if words[:1] == ["transfer"]:
+        words = words[1:]
+    if not words or words[0] not in COMMANDS:
+        raise UsageError(
+            "no command that run can run",
+            subject=text.strip(),
+            remedy=f"begin with one of {', '.join(sorted(COMMANDS))}",
+        )
+    if "-" in words:
+        raise UsageError("standard streams are not for one line of many", subject=text.strip(), remedy="name a file")
+    return words
+
+
+def _is_plain_copy(words: list[str]) -> bool:
+    return len(words) == _PLAIN_WORDS and words[0] == "cp" and not any(word.startswith("-") for word in words)

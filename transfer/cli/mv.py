@@ -1,0 +1,100 @@
+"""`transfer mv`: copy, and remove each source once its copy is proved; tell each outcome, and sum up."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from transfer.cli.copy_flags import CopyFlags
+from transfer.cli.destination_flags import DestinationFlags
+from transfer.cli.filter_flags import FilterFlags
+from transfer.cli.flags import ConnectionFlags, OutputFlags
+from transfer.cli.list_flags import ListFlags
+from transfer.cli.messages import SourceKept
+from transfer.cli.run import run
+from transfer.cli.transfer_run import TransferRun
+from transfer.model.receipts import Outcome, Receipt
+
+if TYPE_CHECKING:
+    from transfer.engine.outcomes import OutcomeStream
+    from transfer.engine.transfer import Transfer
+
+EXAMPLES = """
+Examples:
+  transfer mv report.pdf s3://bucket/docs/
+  transfer mv -r s3://bucket/inbox/ done
+  transfer mv 's3://bucket/logs/2024-*.gz' s3://bucket/archive/2024/
+
+A source is removed when its copy is durable and verified, and only if it still
+is what was copied. Nothing could verify a copy? Then its source stays, and the
+exit code is 3; --allow-unverified removes such sources too.
+Folders that become empty stay; of a symbolic link, the link is removed.
+Stopped on the way, what is not removed yet is copied again by the next run.
+"""
+
+
+def mv(  # noqa: PLR0913, PLR0917 - each parameter is a group of options
+    locations: Annotated[list[str], typer.Argument(metavar="SOURCE... DESTINATION", help="Paths or s3://bucket/key.")],
+    copying: CopyFlags,
+    filtering: FilterFlags,
+    listing: ListFlags,
+    connection: ConnectionFlags,
+    second: DestinationFlags,
+    output: OutputFlags,
+    allow_unverified: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unverified",
+            help="Also remove sources whose copies nothing could verify.",
+            rich_help_panel="Verification",
+        ),
+    ] = False,
+) -> int:
+    """Move between disks and buckets: copy, verify, then remove the source."""
+    sources, destination = listing.places("mv", locations)
+    options = dataclasses.replace(copying.options(), filters=filtering.filters())
+    first = connection.options()
+    move = _MoveRun(sources, destination, copying, first, options, output.output(), second.options(first))
+    move.listing = listing
+    move.allows_unverified = allow_unverified
+    move.recursive, move.raw = copying.recursive, copying.raw
+    return run(move.output, move.work)
+
+
+class _MoveRun(TransferRun):
+    """One run of `mv`."""
+
+    command = "mv"
+    allows_unverified = False
+    recursive = raw = False
+    listing = ListFlags()
+
+    def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:
+        """Start the work."""
+        if self.listing.from_file is not None:
+            return transfer.copy_listed(
+                self.listing.from_file,
+                self.destination,
+                root=self.listing.root,
+                recursive=self.recursive,
+                raw=self.raw,
+                moves=True,
+                removes_unverified=self.allows_unverified,
+            )
+        return transfer.move_many(
+            self.sources,
+            self.destination,
+            recursive=self.recursive,
+            raw=self.raw,
+            removes_unverified=self.allows_unverified,
+        )
+
+    def note(self, receipt: Receipt) -> None:
+        """Say that a source stays."""
+        if receipt.source_removed:
+            super().note(receipt)
+            return
+        self.tally.kept += 1
+        self.output.show(SourceKept(receipt.source))

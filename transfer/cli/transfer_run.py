@@ -1,0 +1,126 @@
+"""The frame of commands that move things: run, show progress, tell each outcome, keep receipts, and sum up.
+
+It never decides what is moved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, ClassVar
+
+from transfer.cli.copy_flags import TransferFlags
+from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
+from transfer.cli.manifest import Manifest
+from transfer.cli.messages import KeptJob, Summary, Unproven
+from transfer.cli.output import Output
+from transfer.cli.run import closing
+from transfer.cli.tally import Tally
+from transfer.model.checksums import VerifiedBy
+from transfer.model.events import Event, JobKept, Warned
+from transfer.model.options import ConnectionOptions, TransferOptions
+from transfer.model.receipts import Failure, Outcome, Receipt
+
+if TYPE_CHECKING:
+    from transfer.engine.outcomes import OutcomeStream
+    from transfer.engine.transfer import Transfer
+
+
+class TransferRun(ABC):
+    """One run of a command; those that follow say what it begins, and how it is named in the summary."""
+
+    command: ClassVar[str]
+
+    def __init__(
+        self,
+        sources: list[str],
+        destination: str,
+        flags: TransferFlags,
+        connection: ConnectionOptions,
+        options: TransferOptions,
+        output: Output,
+        second: ConnectionOptions | None = None,
+    ) -> None:
+        self.output = output
+        self.sources = sources
+        self.destination = destination
+        self.flags = flags
+        self._connection = connection
+        self._second = second
+        self._options = options
+        self.tally = Tally()
+        if destination == "-":
+            output.leave_stdout_to_data()
+
+    async def work(self) -> ExitCode:
+        """Do it all, and say how it ended; raises what ended it early."""
+        began = time.monotonic()
+        with Manifest(self.flags.manifest) if self.flags.manifest else nullcontext() as manifest:
+            try:
+                await self._move(manifest)
+            except BaseException as error:
+                if not self.tally.is_empty:
+                    self._sum_up(began, code_of_end(error))
+                self._tell_of_lost_stream()
+                raise
+        code = code_of_tally(self.tally, require_verified=self.flags.require_verified)
+        self._sum_up(began, code)
+        if code is ExitCode.FAILED:
+            self._tell_of_lost_stream()
+        return code
+
+    def _tell_of_lost_stream(self) -> None:
+        """What came from standard input is gone: no later run can go on with it."""
+        if "-" in self.sources:
+            self.output.event(Warned("standard input cannot be read twice: give all of it again"))
+
+    async def _move(self, manifest: Manifest | None) -> None:
+        from transfer.cli.progress import shown
+        from transfer.engine.transfer import Transfer
+
+        async with Transfer(
+            connection=self._connection, options=self._options, on_event=self._hear, destination=self._second
+        ) as transfer:
+            outcomes = self.begin(transfer)
+            is_stream = "-" in self.sources
+            async with shown(transfer.progress, self.output, is_stream=is_stream), closing(outcomes):
+                try:
+                    async for outcome in outcomes:
+                        self._settle(outcome, manifest)
+                except asyncio.CancelledError:
+                    transfer.hurry()
+                    raise
+                finally:
+                    self.tally.resumed = transfer.progress.items_resumed
+                    self.tally.equal = transfer.progress.items_equal
+                    self.tally.not_attempted = max(0, transfer.progress.items_planned - self.tally.settled)
+
+    @abstractmethod
+    def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:
+        """Start the work."""
+
+    def note(self, receipt: Receipt) -> None:
+        """Say what there is to say of a receipt besides the receipt."""
+        if self.flags.require_verified and receipt.verified_by is VerifiedBy.UNVERIFIED:
+            self.output.show(Unproven(receipt.source))
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, JobKept):
+            self.output.keep(KeptJob(event.job_id, self.flags.unusual_state_folder()))
+        else:
+            self.output.event(event)
+
+    def _settle(self, outcome: Outcome, manifest: Manifest | None) -> None:
+        if isinstance(outcome, Failure) and self.output.is_cut_off(outcome.error):
+            raise BrokenPipeError
+        self.tally.add(outcome)
+        if isinstance(outcome, Receipt) and manifest is not None:
+            manifest.add(outcome)
+        self.output.show(outcome)
+        if isinstance(outcome, Receipt):
+            self.note(outcome)
+
+    def _sum_up(self, began: float, code: ExitCode) -> None:
+        self.output.show(Summary(self.command, self.tally, time.monotonic() - began, code))

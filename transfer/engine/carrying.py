@@ -1,0 +1,82 @@
+"""Carrying out what is planned: found ahead, worked on side by side, each outcome told.
+
+A failure of one item never stops the others, unless every other one would fail in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from transfer.engine.backlog import Backlog
+from transfer.engine.context import Context
+from transfer.engine.outcomes import Deliver
+from transfer.engine.spread import plain_task_group, spread
+from transfer.model.receipts import Failure, Outcome, Skip
+
+T = TypeVar("T")
+
+
+class RunEndedError(Exception):
+    """The run stops after a failure that has been delivered already."""
+
+
+async def carry_out(
+    context: Context,
+    planned: AsyncIterator[T],
+    act: Callable[[T], Awaitable[Outcome | None]],
+    deliver: Deliver[Outcome],
+) -> bool:
+    """Do what is planned, found ahead and worked on side by side, and deliver the outcomes.
+
+    Args:
+        context: The run.
+        planned: What to do, as it is found out.
+        act: Does one thing; its failure is a value. None means that there is nothing to tell.
+        deliver: Takes the outcomes.
+
+    Returns:
+        Whether nothing failed.
+
+    Raises:
+        RunEndedError: A failure that every other item would share has been delivered.
+        TransferError: What was planned could not be found out to the end; raised after what was found has been done.
+    """
+    ended = has_failed = False
+
+    async def settle(found: T) -> None:
+        nonlocal ended, has_failed
+        outcome = await act(found)
+        if outcome is None:
+            return
+        has_failed = has_failed or isinstance(outcome, Failure)
+        ends = isinstance(outcome, Failure) and context.ends_run(outcome.error)
+        if ends and ended:
+            # Items that failed in the same moment for the same reason: it is told once.
+            raise RunEndedError
+        ended = ended or ends
+        count(context, outcome)
+        await deliver(outcome)
+        if ends:
+            raise RunEndedError
+
+    backlog = Backlog(planned)
+    try:
+        async with plain_task_group() as tasks:
+            tasks.start_soon(backlog.fill)
+            await spread(backlog.items(), settle, context.may_add_item_worker)
+    finally:
+        backlog.close()
+    if backlog.error is not None:
+        raise backlog.error
+    return not has_failed
+
+
+def count(context: Context, outcome: Outcome) -> None:
+    """Count a settled item."""
+    if isinstance(outcome, Failure):
+        context.progress.items_failed += 1
+    elif isinstance(outcome, Skip):
+        context.progress.items_skipped += 1
+    else:
+        context.progress.items_done += 1

@@ -1,0 +1,256 @@
+"""A move: a copy whose source is removed once the copy is durable, proved and acknowledged. Never before.
+
+Files go at once; objects go a thousand in a request, so a run that is stopped may leave some that are copied already:
+the next one copies them again. What nothing could verify keeps its source, unless the request says otherwise.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Final
+
+from transfer.engine.carrying import carry_out, count
+from transfer.engine.context import Context
+from transfer.engine.copying import counted, kept, move_item
+from transfer.engine.items import CopyItem, DownloadItem, FolderItem, Item, UploadItem
+from transfer.engine.job import Job
+from transfer.engine.move_sources import SourceKeys
+from transfer.engine.outcomes import Deliver
+from transfer.engine.planning import CopyRequest, Planned, plan_items
+from transfer.engine.same_object import look_at, may_be_one, require_two
+from transfer.engine.seen_names import SeenNames, name_on_disk
+from transfer.engine.source_removal import FileSeen, ObjectRemover, remove_file
+from transfer.model.checksums import VerifiedBy
+from transfer.model.errors import LocalFileError, SourceStaysError, StoreError, TransferError, UsageError
+from transfer.model.locations import S3Location
+from transfer.model.receipts import Failure, Outcome, Receipt, Skip
+from transfer.stores.s3.listing import DELETE_BATCH_KEYS
+
+OLDEST_SECONDS: Final = 5.0
+"""An object that was copied waits no longer for others to be removed with it, as long as others come."""
+
+Copy = Callable[[Item], Awaitable[Receipt | Failure | Skip]]
+
+
+async def move_items(context: Context, job: Job, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+    """Copy everything a request means, remove each source when its copy is safe, and deliver an outcome for each.
+
+    Items that an earlier run has copied are copied again: it was stopped before their sources were removed, and what
+    the journal says is no reason to remove anything.
+
+    Raises:
+        HeldError: Another process does the same.
+        TransferError: The items could not be found out to the end, or a failure that concerns the whole run.
+    """
+    moving = Moving(context, job, request, lambda item: move_item(context, job, item))
+    has_failed = False
+
+    async def tell(outcome: Outcome) -> None:
+        nonlocal has_failed
+        has_failed = has_failed or isinstance(outcome, Failure)
+        count(context, outcome)
+        await deliver(outcome)
+
+    async def act(planned: Planned) -> Outcome | None:
+        settled = list(await moving.move(planned))
+        last = settled.pop() if settled else None
+        for outcome in settled:
+            await tell(outcome)
+        return last
+
+    async def tell_rest() -> None:
+        for outcome in await moving.finish():
+            await tell(outcome)
+
+    try:
+        async with kept(context, job) as ending:
+            try:
+                is_clean = await carry_out(context, counted(context, plan_items(context, request)), act, deliver)
+            except TransferError:
+                await tell_rest()
+                raise
+            await tell_rest()
+            ending.is_clean = is_clean and not has_failed
+    finally:
+        moving.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    """A source object that can go."""
+
+    location: S3Location
+    etag: str
+    receipt: Receipt
+
+
+class Moving:
+    """The moves of one run."""
+
+    def __init__(self, context: Context, job: Job, request: CopyRequest, copy: Copy) -> None:
+        """Prepare.
+
+        Args:
+            context: The run.
+            job: What is remembered of it.
+            request: What was asked.
+            copy: Copies one item; its failure is a value.
+        """
+        self._context: Final = context
+        self._job: Final = job
+        self._removes_unverified: Final = request.removes_unverified
+        self._copy: Final = copy
+        self._remover: Final = ObjectRemover(context)
+        self._destinations: Final = SeenNames()
+        self._sources: Final = SourceKeys(request)
+        self._waiting: list[_Copied] = []
+        self._oldest_seconds = 0.0
+
+    async def move(self, planned: Planned) -> Sequence[Outcome]:
+        """Copy one item and remove its source, now or with later ones.
+
+        Returns:
+            What has settled: nothing while its source waits to be removed with others, or when an earlier run of the
+            job has moved it.
+        """
+        outcome = planned if isinstance(planned, Skip | Failure) else await self._copied(planned)
+        if isinstance(outcome, _Copied):
+            return await self._removed_later(outcome)
+        if isinstance(outcome, Failure) and await self._was_moved_earlier(outcome):
+            self._context.progress.items_planned -= 1
+            self._context.progress.items_resumed += 1
+            return ()
+        return (outcome,)
+
+    async def finish(self) -> Sequence[Outcome]:
+        """Remove the sources that still wait."""
+        waiting, self._waiting = self._waiting, []
+        by_bucket: dict[str, dict[str, _Copied]] = {}
+        for one in waiting:
+            by_bucket.setdefault(one.location.bucket, {})[one.location.key] = one
+        outcomes: list[Outcome] = []
+        for bucket, ones in by_bucket.items():
+            kept = await self._remover.remove(bucket, {key: one.etag for key, one in ones.items()})
+            outcomes += [
+                _stays(one.receipt, kept[key]) if key in kept else replace(one.receipt, source_removed=True)
+                for key, one in ones.items()
+            ]
+        return outcomes
+
+    def close(self) -> None:
+        """Let go of what was kept to tell names apart."""
+        self._destinations.close()
+
+    async def _copied(self, item: Item) -> Outcome | _Copied:
+        try:
+            await self._check_destination(item)
+            seen = await self._seen_before(item)
+            etag = await self._etag_before(item)
+        except TransferError as error:
+            return Failure(str(source_of(item)), destination_of(item), error)
+        receipt = await self._copy(item)
+        if isinstance(receipt, Failure | Skip):
+            return receipt
+        if receipt.verified_by is VerifiedBy.UNVERIFIED and not self._removes_unverified:
+            return receipt
+        try:
+            if isinstance(item, UploadItem) and seen is not None:
+                path, was = item.path, seen
+                await self._context.threads.run(lambda: remove_file(path, was))
+                return replace(receipt, source_removed=True)
+            if isinstance(item, CopyItem) and may_be_one(self._context, item):
+                await require_two(self._context, item)
+        except TransferError as error:
+            return _stays(receipt, error)
+        location = source_of(item)
+        if not isinstance(location, S3Location):
+            return receipt
+        return _Copied(location, etag or receipt.etag, receipt)
+
+    async def _check_destination(self, item: Item) -> None:
+        """Refuse what would overwrite what this run has moved already, or is still to move."""
+        if isinstance(item, UploadItem | CopyItem):
+            name = str(item.destination)
+            if isinstance(item, CopyItem) and item.source == item.destination and self._context.second is None:
+                raise UsageError("it would be moved onto itself", subject=name, remedy="name another key")
+            is_same_store = self._context.second is None
+            if isinstance(item, CopyItem) and is_same_store and self._sources.holds(item.destination):
+                raise UsageError(
+                    f"its new name {item.destination} is among the sources",
+                    subject=str(item.source),
+                    remedy="move to a prefix of its own",
+                )
+        elif isinstance(item, DownloadItem):
+            name = name_on_disk(item.path)
+        else:
+            return
+        if not await self._context.threads.run(lambda: self._destinations.add(name)):
+            raise UsageError(
+                f"another source was moved to the same name, {name}",
+                subject=str(source_of(item)),
+                remedy="move each to a folder or a name of its own",
+            )
+
+    async def _seen_before(self, item: Item) -> FileSeen | None:
+        if not isinstance(item, UploadItem):
+            return None
+        path = item.path
+        return await self._context.threads.run(lambda: FileSeen.of(path))
+
+    async def _etag_before(self, item: Item) -> str:
+        """The ETag that the source must have when it is removed; "" when the receipt of the copy tells it."""
+        if isinstance(item, CopyItem) and item.listed is not None:
+            return item.listed.etag
+        if isinstance(item, CopyItem | FolderItem):
+            info = await look_at(self._context, item.source)
+            if isinstance(item, FolderItem) and info.size:
+                raise UsageError("it holds bytes now, so it is no folder any more", subject=str(item.source))
+            return info.etag
+        return ""
+
+    async def _removed_later(self, copied: _Copied) -> Sequence[Outcome]:
+        now = time.monotonic()
+        if not self._waiting:
+            self._oldest_seconds = now
+        self._waiting.append(copied)
+        if len(self._waiting) < DELETE_BATCH_KEYS and now - self._oldest_seconds < OLDEST_SECONDS:
+            return ()
+        return await self.finish()
+
+    async def _was_moved_earlier(self, failure: Failure) -> bool:
+        """Whether the source is missing because an earlier run of the job has moved it."""
+        if not self._job.earlier_items or not _is_missing(failure.error):
+            return False
+        # A whole tree that is gone, or one item that the journal knows.
+        names = [failure.destination]
+        return not failure.destination or bool(await self._job.finished(names))
+
+
+def source_of(item: Item) -> S3Location | str:
+    """Where an item comes from."""
+    if isinstance(item, UploadItem):
+        return item.path
+    return item.source if isinstance(item, DownloadItem | FolderItem | CopyItem) else "-"
+
+
+def destination_of(item: Item) -> str:
+    """Where an item goes, as outcomes name it."""
+    if isinstance(item, UploadItem | CopyItem):
+        return str(item.destination)
+    return f"{item.root.rstrip('/')}/{item.relative}" if isinstance(item, DownloadItem | FolderItem) else "-"
+
+
+def _is_missing(error: TransferError) -> bool:
+    if isinstance(error, LocalFileError):
+        return isinstance(error.__cause__, FileNotFoundError)
+    return isinstance(error, StoreError) and error.status == HTTPStatus.NOT_FOUND and error.code == "NoSuchKey"
+
+
+def _stays(receipt: Receipt, reason: TransferError) -> Failure:
+    """The failure of a move that is a copy now. A reason may be that of many: it is named, never changed."""
+    error = SourceStaysError(f"copied, but not removed: {reason.message}", subject=receipt.source, remedy=reason.remedy)
+    error.__cause__ = reason
+    return Failure(receipt.source, receipt.destination, error)

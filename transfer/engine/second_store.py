@@ -1,0 +1,125 @@
+"""A second store, to which the objects of a copy between buckets go: when there is one, and what it is for.
+
+It shares the lanes, the threads, the counters and the memory of the run; what is learnt of a store (its region, clock
+and checksums, and how often it fails) is its own. Each way has the whole of a limited rate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from transfer.engine.attempts import Attempts
+from transfer.engine.context import Context
+from transfer.engine.limiter import BandwidthLimiter
+from transfer.model.errors import ConfigurationError, UsageError
+from transfer.model.locations import Location, S3Location
+from transfer.model.options import ConnectionOptions
+from transfer.stores.s3.store import S3Store
+from transfer.wire.dial import Dialer
+from transfer.wire.pool import ConnectionPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from transfer.stores.s3.access import Access
+
+_THE_DESTINATION = "the destination"
+
+
+def is_second(first: ConnectionOptions, destination: ConnectionOptions | None) -> bool:
+    """Whether a destination may be another store, or the same one as another user.
+
+    Its region alone makes it neither: where a bucket is, the store tells.
+    """
+    if destination is None:
+        return False
+    return dataclasses.replace(destination, region=first.region) != first
+
+
+def check_second(
+    sources: Iterable[Location], destination: Location, first: ConnectionOptions, second: ConnectionOptions | None
+) -> None:
+    """Refuse a second store where nothing goes from one store to another.
+
+    Raises:
+        UsageError: It names the option.
+    """
+    if second is None:
+        return
+    local = next((place for place in (*sources, destination) if not isinstance(place, S3Location)), None)
+    if local is None:
+        return
+    option = _option(first, second)
+    raise UsageError(
+        f"it is for copies from bucket to bucket, and {local} is in none",
+        subject=option,
+        remedy=f"write {option.replace('--dest-', '--')}",
+    )
+
+
+async def open_second(
+    stack: AsyncExitStack,
+    first: Context,
+    connection: ConnectionOptions,
+    access_of: Callable[[ConnectionOptions], Access],
+) -> Context:
+    """The context of a second store, open as long as `stack` is.
+
+    Raises:
+        UsageError: Its endpoint is no URL.
+        ConfigurationError: Its certificates cannot be read.
+    """
+    dialer = Dialer(
+        verify_tls=connection.verify_tls,
+        ca_bundle=connection.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
+        stall_seconds=connection.stall_seconds,
+    )
+    pool = await stack.enter_async_context(ConnectionPool(dialer))
+    access = access_of(connection)
+    stack.push_async_callback(access.aclose)
+    store = S3Store(access, pool)
+    options = first.options
+    rate = options.limit_rate_bytes_per_second
+    attempts = Attempts(
+        store,
+        first.lanes,
+        first.progress,
+        first.on_event,
+        retries=options.retries,
+        limiter=BandwidthLimiter(rate) if rate is not None else None,
+    )
+    return dataclasses.replace(first, store=store, attempts=attempts, second=None)
+
+
+async def join_if_same(context: Context, destination: Location) -> None:
+    """Forget a second store that turns out to be the first, asked as the same user: it copies by itself.
+
+    Raises:
+        ConfigurationError: One of the two has no credentials or no endpoint.
+    """
+    second = context.second
+    if second is None or not isinstance(destination, S3Location):
+        return
+    try:
+        await second.store.address_of(destination.bucket)
+    except ConfigurationError as error:
+        error.subject = error.subject or _THE_DESTINATION
+        raise
+    if await context.store.is_same_as(second.store, destination.bucket):
+        context.second = None
+
+
+def _option(first: ConnectionOptions, second: ConnectionOptions) -> str:
+    """What the user has most likely written to name the second store."""
+    named = {
+        "--dest-endpoint-url": second.endpoint_url is not None and second.endpoint_url != first.endpoint_url,
+        "--dest-profile": second.profile is not None and second.profile != first.profile,
+        "--dest-region": second.region is not None and second.region != first.region,
+        "--dest-addressing-style": second.addressing_style is not first.addressing_style,
+        "--dest-ca-bundle": second.ca_bundle is not None and second.ca_bundle != first.ca_bundle,
+        "--dest-no-verify-tls": not second.verify_tls,
+    }
+    return next((option for option, is_named in named.items() if is_named), "--dest-endpoint-url")

@@ -1,0 +1,144 @@
+"""Making one tree like another: both sides are walked at once, and what differs is copied.
+
+What only the destination has goes last of all.
+Nothing is removed unless both sides were read to their ends and everything else worked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from transfer.engine.carrying import carry_out
+from transfer.engine.context import Context
+from transfer.engine.copying import destination_of, kept, move_item, source_of
+from transfer.engine.extras import Extras
+from transfer.engine.job import Job
+from transfer.engine.outcomes import Deliver
+from transfer.engine.sync_asking import ask_difference
+from transfer.engine.sync_plan import Step, SyncPlan, ToCompare, ToCopy
+from transfer.engine.sync_removal import remove_extras
+from transfer.engine.sync_request import SyncRequest
+from transfer.model.errors import DeletionRefusedError, TransferError, UnorderedListingError
+from transfer.model.events import Warned
+from transfer.model.receipts import Failure, Intent, Outcome, Skip
+
+
+async def sync_trees(context: Context, job: Job, request: SyncRequest, deliver: Deliver[Outcome]) -> None:
+    """Make the destination like the source.
+
+    Args:
+        context: The run.
+        job: What is remembered of it.
+        request: What was asked.
+        deliver: Takes an outcome for each thing that was copied, removed, left out or failed; what is equal has none.
+
+    Raises:
+        DeletionRefusedError: More than is allowed would be removed; everything was copied, nothing removed.
+        HeldError: Another process does the same.
+        TransferError: A side could not be read to its end, or a failure that concerns the whole run.
+    """
+    async with kept(context, job) as ending:
+        with Extras() as extras:
+            sync = _Sync(context, job, request, extras)
+            ending.is_clean = await sync.run(deliver)
+
+
+class _Sync:
+    """One run."""
+
+    def __init__(self, context: Context, job: Job, request: SyncRequest, extras: Extras) -> None:
+        self._context = context
+        self._job = job
+        self._request = request
+        self._extras = extras
+
+    async def run(self, deliver: Deliver[Outcome]) -> bool:
+        """Do it all; whether nothing failed."""
+        try:
+            plan, is_clean = await self._copy(deliver, is_sorted_on_disk=False)
+        except UnorderedListingError:
+            self._context.on_event(Warned("the store lists keys out of order: they are sorted on disk first"))
+            self._extras.clear()
+            plan, is_clean = await self._copy(deliver, is_sorted_on_disk=True)
+        if plan.sourced == 0:
+            self._context.on_event(Warned(f"{self._request.source}: there is nothing in it"))
+        if not self._extras.count:
+            return is_clean
+        if not is_clean:
+            self._context.on_event(Warned(f"nothing is removed, because something failed: {self._left(plan)}"))
+            return False
+        self._check_limit(plan)
+        return await self._remove(deliver)
+
+    async def _copy(self, deliver: Deliver[Outcome], *, is_sorted_on_disk: bool) -> tuple[SyncPlan, bool]:
+        plan = SyncPlan(self._context, self._request, self._extras)
+        steps = self._counted(plan, plan.steps(is_sorted_on_disk=is_sorted_on_disk))
+        return plan, await carry_out(self._context, steps, self._act, deliver)
+
+    async def _counted(self, plan: SyncPlan, steps: AsyncIterator[Step]) -> AsyncIterator[Step]:
+        progress = self._context.progress
+        equal_before = progress.items_equal
+        async for step in steps:
+            progress.items_planned += 1
+            if isinstance(step, ToCopy) and not self._request.options.is_dry_run:
+                progress.bytes_planned += step.size
+            progress.items_equal = equal_before + plan.equal
+            yield step
+        progress.items_equal = equal_before + plan.equal
+        progress.total_is_final = True
+
+    async def _act(self, step: Step) -> Outcome | None:
+        if isinstance(step, Skip | Failure):
+            return step
+        if isinstance(step, ToCompare):
+            found = await self._asked(step)
+            if not isinstance(found, ToCopy):
+                return found
+            step = found
+        if self._request.options.is_dry_run:
+            return Intent(source_of(step.item), destination_of(step.item), step.size, step.change)
+        return await move_item(self._context, self._job, step.item)
+
+    async def _asked(self, step: ToCompare) -> ToCopy | Failure | None:
+        try:
+            change = await ask_difference(self._context, self._request.options.comparison, step)
+        except TransferError as error:
+            return Failure(source_of(step.item), destination_of(step.item), error)
+        progress = self._context.progress
+        if change is None:
+            progress.items_planned -= 1
+            progress.items_equal += 1
+            return None
+        if not self._request.options.is_dry_run:
+            progress.bytes_planned += step.source.size
+        return ToCopy(step.item, step.source.size, change)
+
+    async def _remove(self, deliver: Deliver[Outcome]) -> bool:
+        is_clean = True
+
+        async def count(outcome: Outcome) -> None:
+            nonlocal is_clean
+            is_clean = is_clean and not isinstance(outcome, Failure)
+            await deliver(outcome)
+
+        await remove_extras(self._context.destination, self._job, self._request, self._extras, count)
+        return is_clean
+
+    def _check_limit(self, plan: SyncPlan) -> None:
+        limit = self._request.options.delete_limit
+        if limit is None:
+            if plan.sourced == 0:
+                raise DeletionRefusedError(
+                    f"the source has nothing in it, and {self._left(plan)}: nothing is removed",
+                    subject=str(self._request.source),
+                    remedy="if that is meant, add --max-delete 100%",
+                )
+        elif not limit.allows(self._extras.count, plan.present):
+            raise DeletionRefusedError(
+                f"{self._left(plan)}, and --max-delete allows {limit}: nothing is removed",
+                subject=str(self._request.destination),
+                remedy="look with --dry-run, then allow more",
+            )
+
+    def _left(self, plan: SyncPlan) -> str:
+        return f"{self._extras.count} of {plan.present} at the destination are not in the source"
