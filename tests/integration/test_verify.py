@@ -12,7 +12,7 @@ from botocore.config import Config
 from tests.integration.samples import MIB, MULTIPART_SIZE, PART, put_objects, sample, settled, write_tree
 from tests.support.servers import S3Server
 from transfer import Transfer, TransferOptions
-from transfer.engine import trees
+from transfer.engine import auditing, trees
 from transfer.model.audits import Audited, Finding, Recorded
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
 from transfer.model.entries import Entry
@@ -111,6 +111,19 @@ async def test_every_difference_is_found(oracle: Any, bucket: str, tmp_path: Pat
     assert await verified(root, f"s3://{bucket}/site") == expected | extra | {"only-here": MISSING}
     missing = dict.fromkeys(extra, MISSING)
     assert await verified(f"s3://{bucket}/site", root) == expected | missing | {"only-here": EXTRA}
+
+
+async def test_other_sizes_are_told_without_reading(
+    oracle: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_objects(oracle, bucket, {"a": b"12"})
+    write_tree(tmp_path / "site", {"a": b"1"})
+
+    def opened(*_: object) -> None:
+        raise AssertionError("a file is read")
+
+    monkeypatch.setattr(auditing, "FileProof", opened)
+    assert await verified(tmp_path / "site", f"s3://{bucket}") == {"a": DIFFERS}
 
 
 async def test_filters_choose_on_both_sides(oracle: Any, bucket: str, tmp_path: Path) -> None:

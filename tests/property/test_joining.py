@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transfer.model.entries import Entry
-from transfer.plan.joining import join_batches, order_of
+from transfer.plan.joining import join_batches
+from transfer.plan.key_order import order_of
 
 NAMES = st.sets(st.text(st.sampled_from("ab/-é\uffff\U0001f600\udc80\udcff"), min_size=1, max_size=4), max_size=30)
 CUTS = st.lists(st.integers(1, 7), max_size=20)

@@ -8,6 +8,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from transfer.model.errors import TransferError
 from transfer.model.objects import ListedObject, ListPage
@@ -31,7 +32,7 @@ class ListedStore:
     """A bucket. ``asked`` is what each request started after, "" where it began or went on by a token."""
 
     keys: Iterable[str]
-    order: Callable[[str], object] = by_bytes
+    order: Callable[[str], Any] = by_bytes
     page_keys: int = 1000
     ignores_start_after: bool = False
     stuck_token: bool = False
@@ -43,14 +44,14 @@ class ListedStore:
     credentials_generation: int = 0
 
     def __post_init__(self) -> None:
-        self.keys = sorted(set(self.keys), key=self.order)  # type: ignore[arg-type]
-        self._below: dict[str, tuple[list[str], list[object]]] = {}
+        self.keys = sorted(set(self.keys), key=self.order)
+        self._below: dict[str, tuple[list[str], list[Any]]] = {}
 
     def listing(self, prefix: str = "") -> list[str]:
         """All keys below a prefix as the store shows them one page after the other."""
         return self._keys_below(prefix)[0]
 
-    def _keys_below(self, prefix: str) -> tuple[list[str], list[object]]:
+    def _keys_below(self, prefix: str) -> tuple[list[str], list[Any]]:
         if prefix not in self._below:
             keys = [key for key in self.keys if key.startswith(prefix)]
             self._below[prefix] = keys, [self.order(key) for key in keys]
@@ -67,7 +68,7 @@ class ListedStore:
         if token is not None and token != "stuck":
             start = int(token)
         elif start_after and not self.ignores_start_after:
-            start = bisect_right(places, self.order(start_after))  # type: ignore[type-var]
+            start = bisect_right(places, self.order(start_after))
         end = start + min(page_keys, self.page_keys)
         shown = keys[start:end]
         if shown and shown[0] in self.failures:

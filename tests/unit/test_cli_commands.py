@@ -169,6 +169,7 @@ def test_json_writes_every_message_as_an_object(engine: Script, capsys: pytest.C
         "mover": "sendfile",
         "mover_reason": None,
         "resumed_bytes": 0,
+        "source_removed": False,
     }
     assert failed["type"] == "error"
     assert failed["kind"] == "store"
@@ -226,7 +227,7 @@ def test_the_manifest_gets_a_line_per_receipt_and_is_appended_to(engine: Script,
     assert [json.loads(line)["source"] for line in lines] == ["a", "b"]
     assert set(json.loads(lines[0])) == {
         *("source", "destination", "size", "etag", "version_id", "checksum", "verified_by"),
-        *("seconds", "retries", "mover", "mover_reason", "resumed_bytes"),
+        *("seconds", "retries", "mover", "mover_reason", "resumed_bytes", "source_removed"),
     }
 
 

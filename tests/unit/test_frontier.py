@@ -4,13 +4,13 @@ import pytest
 
 from tests.support.listed_store import ListedStore, by_folders
 from transfer.model.errors import UnorderedListingError
-from transfer.plan.frontier import Frontier
+from transfer.plan.frontier import Frontier, PageRequest
 from transfer.plan.key_space import KeyRuler
 
 
 def listing_of(store: ListedStore, frontier: Frontier, ahead_pages: int) -> list[str]:
     """Answer requests in the order in which they were made."""
-    waiting = deque()
+    waiting: deque[PageRequest] = deque()
     taken: list[str] = []
     while not frontier.is_finished:
         while (request := frontier.next_request(ahead_pages)) is not None:

@@ -117,7 +117,9 @@ def test_a_folder_that_cannot_be_read_gives_a_warning(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "scandir", refuse)
     met = list(walk_files(str(tmp_path), follow_symlinks=True))
-    assert met[1] == WalkWarning(str(tmp_path / "closed"), "closed/", "it cannot be read: permission denied", is_loss=True)
+    assert met[1] == WalkWarning(
+        str(tmp_path / "closed"), "closed/", "it cannot be read: permission denied", is_loss=True
+    )
     assert [item.relative for item in met if isinstance(item, WalkedFile)] == ["a", "z"]
 
 

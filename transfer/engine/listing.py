@@ -99,7 +99,9 @@ async def list_tree(context: Context, location: S3Location) -> AsyncIterator[Lis
 async def list_matches(context: Context, location: S3Location) -> AsyncIterator[ListedObject]:
     """Every object whose key matches the location's pattern; wildcards cross slashes."""
     pattern = compile_pattern(location.key)
-    async with aclosing(list_keys(context, location.bucket, literal_prefix(location.key), needs_order=False)) as batches:
+    async with aclosing(
+        list_keys(context, location.bucket, literal_prefix(location.key), needs_order=False)
+    ) as batches:
         async for batch in batches:
             for found in batch:
                 if pattern.fullmatch(found.key):

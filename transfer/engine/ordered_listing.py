@@ -23,6 +23,7 @@ from transfer.model.locations import S3Location
 from transfer.model.objects import ListPage
 from transfer.plan.frontier import Batch, Frontier, PageRequest
 from transfer.stores.s3.listing import list_page
+from transfer.system.processor import busy_seconds
 
 AHEAD_PAGES: Final = 64
 """Pages asked for or not yet taken, at most: 64,000 keys, about 30 MB. At 100 ms a page they make 640 pages a second,
@@ -113,7 +114,7 @@ class _Reader:
         self._ahead_pages = 1
         self._useful_before = 0
         self._looked_seconds = time.monotonic()
-        self._computed_seconds = time.process_time()
+        self._busy_seconds = busy_seconds()
 
     async def ask_once(self) -> None:
         """Ask for the next page and wait for it."""
@@ -214,15 +215,16 @@ class _Reader:
         )
 
     def _widen(self) -> None:
-        now, computed = time.monotonic(), time.process_time()
-        seconds, busy_seconds = now - self._looked_seconds, computed - self._computed_seconds
+        seconds = time.monotonic() - self._looked_seconds
         if seconds < LOOK_SECONDS:
             return
-        self._looked_seconds, self._computed_seconds = now, computed
-        if busy_seconds > BUSY_SHARE * seconds:
+        busy = busy_seconds()
+        spent_seconds = busy - self._busy_seconds
+        self._looked_seconds, self._busy_seconds = time.monotonic(), busy
+        if spent_seconds > BUSY_SHARE * seconds:
             self._narrow(self._ahead_pages // 4)
         elif (
-            busy_seconds < IDLE_SHARE * seconds
+            spent_seconds < IDLE_SHARE * seconds
             and self._frontier.useful - self._useful_before >= self._ahead_pages // 2
         ):
             self._ahead_pages = min(AHEAD_PAGES, max(FIRST_AHEAD_PAGES, 2 * self._ahead_pages))

@@ -305,9 +305,7 @@ class Transfer:
         from transfer.engine.listed_removal import remove_listed
 
         context = self._running()
-        return self._stream(
-            lambda deliver: remove_listed(context, file, recursive=recursive, raw=raw, deliver=deliver)
-        )
+        return self._stream(lambda deliver: remove_listed(context, file, recursive=recursive, raw=raw, deliver=deliver))
 
     async def copy_single(self, source: str, destination: str, command: tuple[str, ...]) -> Outcome | None:
         """Copy one file or object as `copy_many` does, with less ado; its failure is a value.

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final, cast
 
 from transfer.engine.context import Context
 from transfer.engine.notes import Note, Notes
 from transfer.engine.planning_copies import nothing_found
-from transfer.engine.sides import join_sides, remote_side
+from transfer.engine.sides import join_sides, local_side, remote_side
 from transfer.model.entries import Entry
 from transfer.model.errors import LocalFileError, UnorderedListingError
 from transfer.model.filters import Filters
@@ -24,12 +23,9 @@ from transfer.model.locations import LocalLocation, S3Location
 from transfer.model.objects import ListedObject
 from transfer.model.receipts import Failure, Skip
 from transfer.plan.filters import DEFAULT_STORAGE_CLASS, Wants, compile_filters
-from transfer.plan.joining import order_of
+from transfer.plan.key_order import order_of
 from transfer.plan.naming import folder_prefix
-from transfer.stores.local.walk import WalkedFile, WalkWarning, walk_files
-
-WALK_BATCH_FILES: Final = 1000
-"""As many as a page of a listing brings: both sides advance together."""
+from transfer.stores.local.walk import WalkedFile, WalkWarning
 
 Found = WalkedFile | WalkWarning | ListedObject
 
@@ -164,18 +160,10 @@ class _Pairing:
         side = (
             remote_side(context, tree, is_sorted_on_disk=is_sorted_on_disk)
             if isinstance(tree, S3Location)
-            else self._walked(tree.path)
+            else local_side(context, tree.path, self._wants_names)
         )
         # Both are generators, and what their entries hold is one of the kinds of `Found`.
         return cast("AsyncGenerator[list[Entry[Found]]]", side)
-
-    async def _walked(self, root: str) -> AsyncGenerator[list[Entry[WalkedFile | WalkWarning]]]:
-        """A folder; what cannot be looked at keeps its place, so that it is not taken for missing."""
-        walk = walk_files(root, follow_symlinks=self._context.options.follow_symlinks, wants=self._wants_names)
-        while batch := await self._context.threads.run(
-            lambda: [_entry(found) for found in islice(walk, WALK_BATCH_FILES)]
-        ):
-            yield batch
 
     def _pair(self, one: Entry[Found] | None, two: Entry[Found] | None) -> Pair | None:
         """What both have under a name; None when one lacks it, which is put aside, and when nobody wants it."""
@@ -197,12 +185,6 @@ class _Pairing:
     def _put_aside(self, warning: WalkWarning) -> None:
         if self._wants.wants_name(warning.relative.removesuffix("/")):
             self._aside.add(_LOST if warning.is_loss else _SKIPPED, warning.path, warning.reason)
-
-
-def _entry(found: WalkedFile | WalkWarning) -> Entry[WalkedFile | WalkWarning]:
-    if isinstance(found, WalkWarning):
-        return Entry(found.relative, 0, 0.0, found)
-    return Entry(found.relative, found.size, found.mtime_ns / 1e9, found)
 
 
 def _is_wanted(wants: Wants, one: Entry[Found] | None, two: Entry[Found] | None) -> bool:

@@ -13,7 +13,6 @@ from transfer.integrity.proof import same_value
 from transfer.integrity.verification import checksum_of_etag, composite_part_count, part_count_of_etag
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, VerifiedBy
 from transfer.model.objects import ObjectInfo
-from transfer.plan.parts import MIB
 
 CHEAPEST_FIRST = (
     ChecksumAlgorithm.CRC64NVME,
@@ -30,6 +29,7 @@ _NO_MD5 = '"00000000000000000000000000000000'
 """What some gateways show in place of an ETag for files that came to be without them."""
 _USUAL_PART_SIZES_MIB = (8, 5, 16, 64, 10, 15, 100, 50, 32, 128, 256, 512, 25, 20, 6, 7, 1024, 12, 48, 500, 200, 250)
 _USUAL_PART_SIZES_MB = (5, 8, 10, 16, 50, 64, 100, 128, 512)
+_MIB = 1024 * 1024
 _MILLION = 1_000_000
 
 
@@ -149,9 +149,9 @@ def candidate_part_sizes_bytes(size_bytes: int, part_count: int) -> tuple[int, .
         return (size_bytes,)
     smallest = -(-size_bytes // part_count)
     largest = (size_bytes - 1) // (part_count - 1)
-    usual = [size * MIB for size in _USUAL_PART_SIZES_MIB] + [size * _MILLION for size in _USUAL_PART_SIZES_MB]
+    usual = [size * _MIB for size in _USUAL_PART_SIZES_MIB] + [size * _MILLION for size in _USUAL_PART_SIZES_MB]
     # Programs that fit an object into a number of parts round up, to whole MiB or not at all.
-    fitted = [-(-smallest // MIB) * MIB, smallest]
+    fitted = [-(-smallest // _MIB) * _MIB, smallest]
     fitting = dict.fromkeys(size for size in (*usual, *fitted) if smallest <= size <= largest)
     return tuple(fitting)[:MOST_CANDIDATES]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from transfer.model.entries import Entry
+from transfer.plan.key_order import order_of
 
 L = TypeVar("L")
 R = TypeVar("R")
@@ -63,8 +64,3 @@ def join_batches(
         pairs += [(None, two) for two in right[other:]]
         other = right_count
     return Joined(pairs, index, other)
-
-
-def order_of(name: str) -> bytes:
-    """What names are ordered by: their bytes. A name that is no UTF-8 holds its bytes as surrogate escapes."""
-    return name.encode("utf-8", "surrogateescape")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transfer.plan.joining import order_of
+from transfer.plan.key_order import order_of
 
 
 class Shelter:
