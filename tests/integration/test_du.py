@@ -49,7 +49,7 @@ def test_a_missing_bucket_stops_no_other(filled: str, capsys: pytest.CaptureFixt
     assert main(["du", "s3://no-such-bucket-here", filled]) == 1
     told = capsys.readouterr()
     assert told.out == f"21 bytes in 6 objects: {filled}\n"
-    assert told.err.startswith("transfer: s3://no-such-bucket-here: ")
+    assert told.err.startswith("transfer: s3://no-such-bucket-here")
     assert len(told.err.splitlines()) == 1
 
 

@@ -26,7 +26,7 @@ HABITS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=HABITS.values(), ids=HABITS)
+@pytest.fixture(params=HABITS.values(), ids=list(HABITS))
 def store(request: pytest.FixtureRequest) -> ListingStore:
     return ListingStore(KEYS, page_entries=2, **request.param)
 

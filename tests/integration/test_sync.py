@@ -12,14 +12,16 @@ from tests.integration.samples import keys_in, objects_in, put_objects, read_tre
 from tests.support.servers import S3Server
 from tests.support.servers import make_s3_client as make_client
 from transfer import Transfer, TransferOptions
-from transfer.engine import copying
+from transfer.engine import copying, ordered_listing
 from transfer.engine.items import UploadItem
+from transfer.engine.upload import upload_file
 from transfer.model.errors import DeletionRefusedError, LocalFileError, StoreError, UsageError
 from transfer.model.events import Event, Warned
 from transfer.model.filters import FilterRule, Filters
 from transfer.model.options import ConnectionOptions, UnsafeKeyPolicy
 from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Removal, Skip
 from transfer.model.sync import Change, CompareBy, Comparison, DeleteLimit, SyncOptions
+from transfer.stores.s3.listing import list_page
 
 OLD = 1_000_000_000
 NEW = time.time() + 3600
@@ -241,7 +243,7 @@ async def test_nothing_is_removed_after_a_failure(
     oracle: Any, bucket: str, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_objects(oracle, bucket, {"site/extra": b"x"})
-    real = copying.upload_file
+    real = upload_file
 
     async def upload(context: Any, job: Any, item: UploadItem) -> Receipt:
         if item.path.endswith("a-b"):
@@ -261,9 +263,7 @@ async def test_nothing_is_removed_after_a_failed_listing(
     oracle: Any, bucket: str, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_objects(oracle, bucket, {"site/one": b"1", "copy/extra": b"x", "copy/one": b"1"})
-    from transfer.engine import ordered_listing
-
-    real = ordered_listing.list_page
+    real = list_page
 
     async def refuse(store: Any, name: str, prefix: str, **rest: Any) -> Any:
         if prefix == {"source": "site/", "destination": "copy/"}[failing]:
@@ -414,7 +414,7 @@ async def test_keys_that_are_no_file_names_come_down_escaped_once(
 ) -> None:
     oracle, bucket = moto_bucket
     put_objects(oracle, bucket, {"site/a//b": b"1", "site/..": b"2", "site/plain": b"3", "site/100%": b"4"})
-    how = {"unsafe_keys": UnsafeKeyPolicy.ESCAPE}
+    how: Any = {"unsafe_keys": UnsafeKeyPolicy.ESCAPE}
     first = await sync(at(bucket), tmp_path, DELETE, **how)
     assert (len(first.told(Receipt)), first.told(Failure)) == (4, [])
     assert (await sync(at(bucket), tmp_path, DELETE, **how)).outcomes == []

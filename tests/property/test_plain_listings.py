@@ -118,6 +118,15 @@ PLAIN = "<Contents><Key>a</Key><Size>1</Size></Contents>"
 @example(f"<ListBucketResult>{PLAIN}<Contents ><Key>b</Key><Size>2</Size></Contents ></ListBucketResult>".encode())
 @example(f"<ListBucketResult>{PLAIN}{PLAIN.replace('a', '&#13;')}</ListBucketResult>".encode())
 @example(f"<ListBucketResult>{PLAIN}</ListBucketResult>".encode().replace(b"a<", b"\xff<"))
+@example(f"<ListBucketResult>{PLAIN.replace('>a<', '>]]><')}</ListBucketResult>".encode())
+@example(
+    f"<ListBucketResult>{PLAIN}</ListBucketResult>".replace(
+        "<Size>", "<ChecksumType>&no;</ChecksumType><Size>"
+    ).encode()
+)
+@example(f"<ListBucketResult>{PLAIN.replace('>a<', '>&no;<')}</ListBucketResult>".encode())
+@example(f"<ListBucketResult>{PLAIN.replace('>a<', '>a&#0;<')}</ListBucketResult>".encode())
+@example(f"<ListBucketResult>{PLAIN.replace('>a<', '>a' + chr(1) + '<')}</ListBucketResult>".encode())
 def test_both_ways_agree(body: bytes) -> None:
     assert read(body) == read_in_full(body)
 

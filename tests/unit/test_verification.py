@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer.engine.reading import _OrderedDigest
+from transfer.engine.ordered_digest import OrderedDigest
 from transfer.engine.verifying import DownloadPlan, RangeDigest, checksum_of_ranges, matches
 from transfer.integrity.digests import encode_value, value_bytes
 from transfer.integrity.verification import (
@@ -203,7 +203,7 @@ CUTS = st.sets(st.integers(min_value=0, max_value=200), max_size=20)
 def test_bytes_in_order_make_the_composite_of_the_original_parts(
     algorithm: ChecksumAlgorithm, content: bytes, cuts: set[int], part_size: int
 ) -> None:
-    digest = _OrderedDigest(plan_of(VerificationKind.COMPOSITE, algorithm, len(content), part_size))
+    digest = OrderedDigest(plan_of(VerificationKind.COMPOSITE, algorithm, len(content), part_size))
     for piece in cut(content, cuts):
         digest.update(memoryview(piece))
     parts = [content[at : at + part_size] for at in range(0, len(content), part_size)]
@@ -216,7 +216,7 @@ def test_bytes_in_order_make_the_composite_of_the_original_parts(
 def test_bytes_in_order_make_the_checksum_of_the_whole(
     algorithm: ChecksumAlgorithm, content: bytes, cuts: set[int], part_size: int
 ) -> None:
-    digest = _OrderedDigest(plan_of(VerificationKind.WHOLE_FILE, algorithm, len(content), part_size))
+    digest = OrderedDigest(plan_of(VerificationKind.WHOLE_FILE, algorithm, len(content), part_size))
     for piece in cut(content, cuts):
         digest.update(memoryview(piece))
     assert digest.checksum() == Checksum(algorithm, base64.b64encode(reference(algorithm, content)).decode())

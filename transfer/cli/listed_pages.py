@@ -1,4 +1,4 @@
-"""A page of a listing as one block of lines, for people or as JSON: each of a million keys costs as little as it can."""
+"""A page of a listing as one block of lines, for people or as JSON; a key of millions costs as little as it can."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ import io
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Protocol, TextIO
+from typing import Any, Final, Protocol, TextIO, cast
 
 from transfer.cli import text
 from transfer.cli.audit_lines import ALARMING, audit_record, audit_summary_line, audited_line
@@ -168,31 +168,14 @@ class Output:
             self._show_item(message)
         elif isinstance(message, Audited | AuditSummary):
             self._show_audit(message)
-        elif isinstance(message, ListedPage):
-            self._write(self._stdout, page_lines(message), message)
-        elif isinstance(message, ListedBucket):
-            self._write(self._stdout, text.listed_bucket_line(message), message)
-        elif isinstance(message, Usage):
-            self._write(self._stdout, text.usage_line(message), message)
-        elif isinstance(message, ListedUpload):
-            self._write(self._stdout, text.listed_upload_line(message), message)
-        elif isinstance(message, ListedJob):
-            self._write(self._stdout, text.listed_job_lines(message), message)
-        elif isinstance(message, JobForgotten):
-            self._write(self._stdout, text.job_line(message), message)
-        elif isinstance(message, Described):
-            self._write(self._stdout, text.described_lines(message), message)
-        elif isinstance(message, BucketChanged):
-            self._write(self._stdout, text.bucket_line(message.command, message.url), message)
-        elif isinstance(message, Step):
-            self._write(self._stdout, f"{printable(message.text)}\n", message)
-        elif isinstance(message, Proof):
-            self._write(self._stdout, text.proof_line(message.receipt), message)
+        elif (answer := _ANSWERS.get(type(message))) is not None:
+            self._write(self._stdout, answer(message), message)
         elif isinstance(message, TransferError | Failure | Broken):
             trace = message.trace if self._verbose and isinstance(message, Broken) else ""
             self._write(self._stderr, text.error_line(message) + trace, message)
         else:
-            self._write(self._stderr, text.notice_line(message), message)
+            # Whatever is no item, answer or error is a notice.
+            self._write(self._stderr, text.notice_line(cast("text.Notice", message)), message)
 
     def _show_audit(self, message: Audited | AuditSummary) -> None:
         if isinstance(message, AuditSummary):
@@ -221,6 +204,21 @@ class Output:
         except OSError as error:
             name = "standard error" if stream is self._stderr else "standard output"
             raise LocalFileError.from_os_error(error, name) from error
+
+
+_ANSWERS: Final[Mapping[type, Callable[[Any], str]]] = {
+    BucketChanged: lambda message: text.bucket_line(message.command, message.url),
+    Described: text.described_lines,
+    JobForgotten: text.job_line,
+    ListedBucket: text.listed_bucket_line,
+    ListedJob: text.listed_job_lines,
+    ListedPage: page_lines,
+    ListedUpload: text.listed_upload_line,
+    Proof: lambda message: text.proof_line(message.receipt),
+    Step: lambda message: f"{printable(message.text)}\n",
+    Usage: text.usage_line,
+}
+"""How people read what was asked for: it goes to standard output."""
 
 
 def _json_lines(message: Message) -> str:

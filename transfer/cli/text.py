@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import time
 from datetime import UTC, datetime
 
 from transfer.cli.escape import printable
@@ -38,6 +39,9 @@ KEPT = "copied, but nothing could verify it, so the source stays"
 KEPT_REMEDY = "--allow-unverified removes such sources too"
 BROKEN_REMEDY = "please report it, --verbose shows the trace"
 
+Notice = Skip | Unproven | SourceKept | LineFailed | Interrupted | NoJobs | JobRepeated | KeptJob | Summary | Event
+"""What is told on standard error besides errors."""
+
 
 def error_line(message: TransferError | Failure | Broken) -> str:
     """`transfer: s3://b/k: message; remedy`, always a single line."""
@@ -48,9 +52,7 @@ def error_line(message: TransferError | Failure | Broken) -> str:
     return _line(str(message.error if isinstance(message, Failure) else message))
 
 
-def notice_line(
-    message: Skip | Unproven | SourceKept | LineFailed | Interrupted | NoJobs | JobRepeated | KeptJob | Summary | Event,
-) -> str:
+def notice_line(message: Notice) -> str:
     """What is told on standard error besides errors."""
     match message:
         case Skip():
@@ -299,7 +301,7 @@ def _counted(count: int, one: str, many: str) -> str:
 
 def local_time(seconds: float) -> str:
     """A moment by the clock of this place, to the second."""
-    return datetime.fromtimestamp(seconds).isoformat(" ", "seconds")
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _line(text: str) -> str:

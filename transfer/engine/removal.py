@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.listing import list_matches, list_tree
+from transfer.engine.outcomes import Deliver
 from transfer.engine.planning_copies import one_is_not_filtered
+from transfer.engine.spread import spread
 from transfer.engine.wildcard_keys import is_pattern
 from transfer.model.errors import StoreError, TransferError, UsageError
 from transfer.model.filters import Filters
@@ -87,6 +89,32 @@ async def plan_removal(
             yield Batch(location.bucket, tuple(keys))
         if not found_any and location.key:
             raise _nothing_there(location)
+
+
+async def remove_all(
+    context: Context,
+    locations: Sequence[S3Location],
+    *,
+    recursive: bool,
+    raw: bool,
+    deliver: Deliver[Outcome],
+) -> None:
+    """Remove what checked locations mean, many at a time, and deliver an outcome for each object.
+
+    Raises:
+        StoreError: As `plan_removal`.
+        TransferError: As `remove_batch`.
+    """
+
+    async def remove(found: Batch | S3Location) -> None:
+        if isinstance(found, S3Location):
+            await deliver(await remove_one(context, found))
+            return
+        for outcome in await remove_batch(context, found):
+            await deliver(outcome)
+
+    planned = plan_removal(context, locations, recursive=recursive, raw=raw)
+    await spread(planned, remove, lambda workers: workers < context.lanes.limit)
 
 
 async def remove_one(context: Context, location: S3Location) -> Outcome:

@@ -5,16 +5,17 @@ What is asked for and told stays each run's own: options, counters, events, and 
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from transfer.engine.session import Session, Wishes, open_session
+from transfer.model.events import ignore_event
 from transfer.model.options import ConnectionOptions, TransferOptions
-
-if TYPE_CHECKING:
-    from transfer.engine.transfer import Transfer
+from transfer.model.progress import Progress
 
 
 class SharedStores:
@@ -29,11 +30,11 @@ class SharedStores:
         """
         self._tasks: Final = tasks
         self._options: Final = options
-        self._opened: dict[ConnectionOptions, Transfer] = {}
+        self._opened: dict[ConnectionOptions, Session] = {}
         self._opening: Final = anyio.Lock()
 
-    async def opened(self, connection: ConnectionOptions) -> Transfer:
-        """The run whose store is shared with all that connect alike; raises as `Transfer` when it is entered."""
+    async def opened(self, connection: ConnectionOptions) -> Session:
+        """The session whose store is shared with all that connect alike; raises as `open_session`."""
         async with self._opening:
             if connection not in self._opened:
                 # Opened and closed by a task of its own: the one that asks first may end first.
@@ -43,21 +44,16 @@ class SharedStores:
                 self._opened[connection] = outcome
         return self._opened[connection]
 
-    async def _keep(self, connection: ConnectionOptions, *, task_status: TaskStatus[Transfer | Exception]) -> None:
-        from transfer.engine.transfer import Transfer
-
-        shared_stores.set(None)
-        try:
-            transfer = Transfer(connection=connection, options=self._options)
-            await transfer.__aenter__()
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
-            task_status.started(error)
-            return
-        try:
-            task_status.started(transfer)
+    async def _keep(self, connection: ConnectionOptions, *, task_status: TaskStatus[Session | Exception]) -> None:
+        async with AsyncExitStack() as stack:
+            wishes = Wishes(connection, None, self._options, Progress(), ignore_event)
+            try:
+                session = await open_session(stack, wishes)
+            except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
+                task_status.started(error)
+                return
+            task_status.started(session)
             await anyio.sleep_forever()
-        finally:
-            await transfer.__aexit__(None, None, None)
 
 
 shared_stores: ContextVar[SharedStores | None] = ContextVar("shared_stores", default=None)

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-import anyio
-from anyio.abc import TaskGroup
-
-from transfer.engine.attempts import Attempts, Tally
-from transfer.engine.auditing import audit, audit_records, check_audit
+from transfer.engine.attempts import Tally
 from transfer.engine.carrying import RunEndedError
 from transfer.engine.context import Context
 from transfer.engine.copying import copy_items
 from transfer.engine.jobs import open_job
-from transfer.engine.lanes import Lanes
-from transfer.engine.limiter import BandwidthLimiter
 from transfer.engine.listing import list_pages
 from transfer.engine.move_sources import check_move
 from transfer.engine.outcomes import Deliver, OutcomeStream
 from transfer.engine.planning import CopyRequest, check_request
 from transfer.engine.reading import read_object
-from transfer.engine.removal import Batch, check_removal, plan_removal, remove_batch, remove_one
-from transfer.engine.second_store import check_second, is_second, join_if_same, open_second
+from transfer.engine.removal import check_removal, remove_all
+from transfer.engine.second_store import check_second, is_second, join_if_same
+from transfer.engine.session import Session, Wishes, administration, open_beside, open_session
 from transfer.engine.sharing import shared_stores
 from transfer.engine.showing import EntryBatch, each_entry, list_batches
-from transfer.engine.spread import spread
-from transfer.engine.sync_request import SyncRequest, check_apart, check_sync
-from transfer.engine.syncing import sync_trees
-from transfer.engine.threads import Threads
 from transfer.engine.unfinished_uploads import abort, abort_pending, all_parts, check_abort, list_pending
 from transfer.model.audits import Audit, Recorded
 from transfer.model.errors import StoreError, TransferError, UsageError
@@ -44,21 +34,14 @@ from transfer.model.progress import Progress
 from transfer.model.receipts import Failure, Outcome, Receipt, Skip
 from transfer.model.sync import SyncOptions
 from transfer.plan.copying import check_directives
-from transfer.plan.governor import DEFAULT_INITIAL, Governor
 from transfer.plan.parts import check_part_size
 from transfer.plan.remedies import remedy_of
-from transfer.stores.s3.access import Access
 from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.objects import head_object
 from transfer.stores.s3.properties import property_headers
-from transfer.stores.s3.static_access import region_of, static_access
-from transfer.stores.s3.store import S3Store
-from transfer.wire.dial import Dialer
-from transfer.wire.pool import ConnectionPool
 
 if TYPE_CHECKING:
-    from transfer.journal.journal import Journal
-    from transfer.stores.s3.botocore_access import BotocoreAccess
+    from transfer.engine.sync_request import SyncRequest
     from transfer.stores.s3.xml import PendingUpload, UploadedPart
 
 Settled = TypeVar("Settled")
@@ -107,10 +90,7 @@ class Transfer:
         self._on_event: Final = on_event
         self.progress: Final = Progress()
         self._stack = AsyncExitStack()
-        self._context: Context | None = None
-        self._tasks: TaskGroup | None = None
-        self._access: Access | None = None
-        self._journal: Journal | None = None
+        self._session: Session | None = None
         self._destination: Final = destination if is_second(self._connection, destination) else None
         _check(self._options, self._connection)
         if self._destination is not None:
@@ -118,73 +98,18 @@ class Transfer:
 
     async def __aenter__(self) -> Self:
         shared = shared_stores.get()
-        if shared is not None and self._destination is None and self._options.concurrency is None:
-            return await self._enter_beside(await shared.opened(self._connection))
+        wishes = Wishes(self._connection, self._destination, self._options, self.progress, self._on_event)
         async with AsyncExitStack() as stack:
-            dialer = Dialer(
-                verify_tls=self._connection.verify_tls,
-                ca_bundle=self._connection.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
-                stall_seconds=self._connection.stall_seconds,
-            )
-            pool = await stack.enter_async_context(ConnectionPool(dialer))
-            self._access = _access(self._connection)
-            stack.push_async_callback(self._access.aclose)
-            store = S3Store(self._access, pool)
-            lanes = Lanes(_governor(self._options), self._on_event)
-            lanes.start()
-            stack.callback(lanes.stop)
-            rate = self._options.limit_rate_bytes_per_second
-            attempts = Attempts(
-                store,
-                lanes,
-                self.progress,
-                self._on_event,
-                retries=self._options.retries,
-                limiter=BandwidthLimiter(rate) if rate is not None else None,
-            )
-            self._journal = _journal(self._options, self._on_event)
-            if self._journal is not None:
-                stack.push_async_callback(_close, self._journal)
-            self._context = Context(store, attempts, lanes, Threads(), self.progress, self._on_event, self._options)
-            if self._destination is not None:
-                self._context.second = await open_second(stack, self._context, self._destination, _access)
-            self._tasks = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(self._tasks.cancel_scope.cancel)
-            for context in (self._context, self._context.destination):
-                context.tasks = self._tasks
-            self._stack = stack.pop_all()
-        return self
-
-    async def _enter_beside(self, other: Transfer) -> Self:
-        """Use the store and the lanes of another run, which stays open longer."""
-        base = other._running()
-        rate = self._options.limit_rate_bytes_per_second
-        attempts = Attempts(
-            base.store,
-            base.lanes,
-            self.progress,
-            self._on_event,
-            retries=self._options.retries,
-            limiter=BandwidthLimiter(rate) if rate is not None else None,
-        )
-        async with AsyncExitStack() as stack:
-            self._access = other._access
-            self._journal = _journal(self._options, self._on_event)
-            if self._journal is not None:
-                stack.push_async_callback(_close, self._journal)
-            self._context = Context(
-                base.store, attempts, base.lanes, base.threads, self.progress, self._on_event, self._options
-            )
-            self._tasks = await stack.enter_async_context(anyio.create_task_group())
-            stack.callback(self._tasks.cancel_scope.cancel)
-            self._context.tasks = self._tasks
+            if shared is not None and self._destination is None and self._options.concurrency is None:
+                self._session = await open_beside(stack, await shared.opened(self._connection), wishes)
+            else:
+                self._session = await open_session(stack, wishes)
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Cancel what is still going on, clean up and close every connection."""
-        self._context = None
-        self._tasks = None
+        self._session = None
         await self._stack.aclose()
 
     async def copy(self, source: StrPath, destination: StrPath) -> Receipt:
@@ -248,8 +173,7 @@ class Transfer:
         """
         request = check_request(sources, destination, recursive=recursive, raw=raw, filters=self._options.filters)
         check_second(request.sources, request.destination, self._connection, self._destination)
-        context = self._running()
-        return self._stream(lambda deliver: _copy(context, self._journal, request, deliver))
+        return self._stream(lambda session, deliver: _copy(session, request, deliver))
 
     def copy_listed(
         self,
@@ -290,9 +214,8 @@ class Transfer:
         )
         request = replace(request, removes_unverified=removes_unverified)
         check_second(request.sources[1:], request.destination, self._connection, self._destination)
-        context = self._running()
         carry_out = _move if moves else _copy
-        return self._stream(lambda deliver: carry_out(context, self._journal, request, deliver))
+        return self._stream(lambda session, deliver: carry_out(session, request, deliver))
 
     def remove_listed(self, file: str, *, recursive: bool = False, raw: bool = False) -> OutcomeStream[Outcome]:
         """Remove the objects that the lines of a file name; one that does not exist is no failure.
@@ -304,8 +227,9 @@ class Transfer:
         """
         from transfer.engine.listed_removal import remove_listed
 
-        context = self._running()
-        return self._stream(lambda deliver: remove_listed(context, file, recursive=recursive, raw=raw, deliver=deliver))
+        return self._stream(
+            lambda session, deliver: remove_listed(session.context, file, recursive=recursive, raw=raw, deliver=deliver)
+        )
 
     async def copy_single(self, source: str, destination: str, command: tuple[str, ...]) -> Outcome | None:
         """Copy one file or object as `copy_many` does, with less ado; its failure is a value.
@@ -324,7 +248,8 @@ class Transfer:
         from transfer.engine.single import copy_single, is_single
 
         request = check_request([source], destination, recursive=False, raw=False)
-        return await copy_single(self._running(), self._journal, request, command) if is_single(request) else None
+        session = self._opened()
+        return await copy_single(session.context, session.journal, request, command) if is_single(request) else None
 
     def ends_run(self, error: TransferError) -> bool:
         """Whether every other item would fail in the same way."""
@@ -365,8 +290,7 @@ class Transfer:
         check_move(request)
         check_second(request.sources, request.destination, self._connection, self._destination)
         request = replace(request, removes_unverified=removes_unverified)
-        context = self._running()
-        return self._stream(lambda deliver: _move(context, self._journal, request, deliver))
+        return self._stream(lambda session, deliver: _move(session, request, deliver))
 
     def sync(self, source: StrPath, destination: StrPath, options: SyncOptions | None = None) -> OutcomeStream[Outcome]:
         """Make one tree like another: copy what differs, and with `options.delete` remove what the source lacks.
@@ -383,18 +307,20 @@ class Transfer:
             UsageError: The request makes no sense; raised before anything moves.
             LocalFileError: The source folder does not exist.
         """
-        context = self._running()
+        from transfer.engine.sync_request import check_sync
+
         request = check_sync(fspath(source), fspath(destination), options or SyncOptions())
         check_second((request.source,), request.destination, self._connection, self._destination)
-        return self._stream(lambda deliver: _sync(context, self._journal, request, deliver))
+        return self._stream(lambda session, deliver: _sync(session, request, deliver))
 
     def hurry(self) -> None:
         """The run is about to be closed before its end, and somebody waits: hold nothing up for what can be left out.
 
         What a later run needs is still kept, unless another process keeps the journal busy.
         """
-        if self._journal is not None:
-            self._journal.hurry()
+        journal = self._opened().journal
+        if journal is not None:
+            journal.hurry()
 
     async def cat(self, url: str, write: Callable[[memoryview], object]) -> Receipt:
         """Write an object's bytes in order.
@@ -446,7 +372,7 @@ class Transfer:
         """
         from transfer.stores.s3 import buckets
 
-        async with self._administration() as access:
+        async with administration(self._opened(), self._connection) as access:
             return await buckets.list_buckets(access)
 
     def remove_many(self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False) -> OutcomeStream[Outcome]:
@@ -465,8 +391,11 @@ class Transfer:
             UsageError: A location makes no sense; raised before anything is removed.
         """
         locations = check_removal(urls, recursive=recursive, raw=raw, filters=self._options.filters)
-        context = self._running()
-        return self._stream(lambda deliver: _remove(context, locations, recursive, raw, deliver))
+        return self._stream(
+            lambda session, deliver: remove_all(
+                session.context, locations, recursive=recursive, raw=raw, deliver=deliver
+            )
+        )
 
     def verify(self, first: StrPath, second: StrPath) -> OutcomeStream[Audit]:
         """Compare what is in two places by the checksums that stores keep; no object is downloaded.
@@ -482,11 +411,12 @@ class Transfer:
             UsageError: The combination makes no sense; raised before anything is read.
             LocalFileError: A local path does not exist.
         """
+        from transfer.engine.auditing import audit, check_audit
+
         filtered = not self._options.filters.is_open
         request = check_audit(fspath(first), fspath(second), is_filtered=filtered)
         check_second((request.first,), request.second, self._connection, self._destination)
-        context = self._running()
-        return self._stream(lambda deliver: audit(context, request, deliver))
+        return self._stream(lambda session, deliver: audit(session.context, request, deliver))
 
     def verify_records(self, records: Iterable[Recorded]) -> OutcomeStream[Audit]:
         """Compare what is in places now with what was noted of them.
@@ -497,8 +427,9 @@ class Transfer:
         Returns:
             A result for each record, as they are found out. Closing it stops the work.
         """
-        context = self._running()
-        return self._stream(lambda deliver: audit_records(context, iter(records), deliver))
+        from transfer.engine.auditing import audit_records
+
+        return self._stream(lambda session, deliver: audit_records(session.context, iter(records), deliver))
 
     def list_uploads(self, url: str) -> AsyncIterator[PendingUpload]:
         """The unfinished multipart uploads to keys that start with a location's.
@@ -539,8 +470,9 @@ class Transfer:
             UsageError: A location makes no sense; raised before anything is aborted.
         """
         locations = check_abort(urls)
-        context = self._running()
-        return self._stream(lambda deliver: abort_pending(context, locations, older_than_seconds, dry_run, deliver))
+        return self._stream(
+            lambda session, deliver: abort_pending(session.context, locations, older_than_seconds, dry_run, deliver)
+        )
 
     async def address_of(self, bucket: str) -> str:
         """Where a bucket is, as a URL.
@@ -558,7 +490,7 @@ class Transfer:
         """
         from transfer.stores.s3 import buckets
 
-        async with self._administration() as access:
+        async with administration(self._opened(), self._connection) as access:
             await buckets.make_bucket(access, bucket)
 
     async def remove_bucket(self, bucket: str) -> None:
@@ -569,68 +501,25 @@ class Transfer:
         """
         from transfer.stores.s3 import buckets
 
-        context = self._running()
         # Some stores remove a bucket with all that is in it: the promise is ours to keep.
-        async for page in list_pages(context, bucket, "", page_keys=1):
+        async for page in list_pages(self._running(), bucket, "", page_keys=1):
             if page.objects:
                 raise _bucket_not_empty(bucket)
             break
-        async with self._administration() as access:
+        async with administration(self._opened(), self._connection) as access:
             await buckets.remove_bucket(access, bucket)
 
     def _running(self) -> Context:
-        if self._context is None:
+        return self._opened().context
+
+    def _opened(self) -> Session:
+        if self._session is None:
             raise RuntimeError("enter the context first: async with Transfer() as transfer")
-        return self._context
+        return self._session
 
-    def _stream(self, work: Callable[[Deliver[Settled]], Awaitable[None]]) -> OutcomeStream[Settled]:
-        if self._tasks is None:
-            raise RuntimeError("enter the context first: async with Transfer() as transfer")
-        return OutcomeStream(self._tasks, work)
-
-    @asynccontextmanager
-    async def _administration(self) -> AsyncIterator[BotocoreAccess]:
-        """The access of aiobotocore, also when the hot requests do without it."""
-        self._running()
-        from transfer.stores.s3.botocore_access import BotocoreAccess
-
-        if isinstance(self._access, BotocoreAccess):
-            yield self._access
-            return
-        access = BotocoreAccess(self._connection, region_of(self._connection, os.environ))
-        try:
-            yield access
-        finally:
-            await access.aclose()
-
-
-def _access(connection: ConnectionOptions) -> Access:
-    """The short way when the environment says it all, else aiobotocore, whose import costs half a second."""
-    found = static_access(connection, os.environ)
-    if found is not None:
-        return found
-    from transfer.stores.s3.botocore_access import BotocoreAccess
-
-    return BotocoreAccess(connection, region_of(connection, os.environ))
-
-
-def _journal(options: TransferOptions, on_event: EventSink) -> Journal | None:
-    """The journal, which opens nothing before there is something to remember."""
-    if not options.resume:
-        return None
-    from transfer.engine.state import state_folder
-    from transfer.journal.journal import Journal
-
-    return Journal(state_folder(options.state_folder), lambda message: on_event(Warned(message)))
-
-
-async def _close(journal: Journal) -> None:
-    with anyio.CancelScope(shield=True):
-        await journal.aclose()
-
-
-def _governor(options: TransferOptions) -> Governor:
-    return Governor(DEFAULT_INITIAL) if options.concurrency is None else Governor.fixed(options.concurrency)
+    def _stream(self, work: Callable[[Session, Deliver[Settled]], Awaitable[None]]) -> OutcomeStream[Settled]:
+        session = self._opened()
+        return OutcomeStream(session.tasks, lambda deliver: work(session, deliver))
 
 
 def _bucket_not_empty(bucket: str) -> StoreError:
@@ -659,42 +548,35 @@ def _check(options: TransferOptions, connection: ConnectionOptions) -> None:
     check_directives(options)
 
 
-async def _copy(context: Context, journal: Journal | None, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+async def _copy(session: Session, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
     """Copy; a failure that ends the run has been delivered as its item's outcome, so it ends quietly."""
+    context = session.context
     with suppress(RunEndedError):
         await join_if_same(context, request.destination)
-        await copy_items(context, await open_job(context, journal, request), request, deliver)
+        await copy_items(context, await open_job(context, session.journal, request), request, deliver)
 
 
-async def _move(context: Context, journal: Journal | None, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+async def _move(session: Session, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+    """As `_copy`."""
     from transfer.engine.moving import move_items
 
+    context = session.context
     with suppress(RunEndedError):
         await join_if_same(context, request.destination)
-        await move_items(context, await open_job(context, journal, request), request, deliver)
+        await move_items(context, await open_job(context, session.journal, request), request, deliver)
 
 
-async def _sync(context: Context, journal: Journal | None, request: SyncRequest, deliver: Deliver[Outcome]) -> None:
+async def _sync(session: Session, request: SyncRequest, deliver: Deliver[Outcome]) -> None:
     """As `_copy`."""
+    from transfer.engine.sync_request import check_apart
+    from transfer.engine.syncing import sync_trees
+
+    context = session.context
     await join_if_same(context, request.destination)
     if context.destination is context:
         check_apart(request)
     with suppress(RunEndedError):
-        await sync_trees(context, await open_job(context, journal, request.copy), request, deliver)
-
-
-async def _remove(
-    context: Context, locations: Sequence[S3Location], recursive: bool, raw: bool, deliver: Deliver[Outcome]
-) -> None:
-    async def remove(found: Batch | S3Location) -> None:
-        if isinstance(found, S3Location):
-            await deliver(await remove_one(context, found))
-            return
-        for outcome in await remove_batch(context, found):
-            await deliver(outcome)
-
-    planned = plan_removal(context, locations, recursive=recursive, raw=raw)
-    await spread(planned, remove, lambda workers: workers < context.lanes.limit)
+        await sync_trees(context, await open_job(context, session.journal, request.copy), request, deliver)
 
 
 def _key_location(url: str) -> S3Location:

@@ -33,7 +33,8 @@ def checksum_of_whole(algorithm: ChecksumAlgorithm, parts: Sequence[SentPart]) -
         parts: All of them, by number.
 
     Returns:
-        None when nothing was computed, or not of every part: a store that copies parts may not tell. For MD5 the value is that of a multipart ETag without its quotes.
+        None when nothing was computed, or not of every part: a store that copies parts may not tell. For MD5 the value
+        is that of a multipart ETag without its quotes.
     """
     if algorithm is ChecksumAlgorithm.NONE or not all(part.value for part in parts):
         return None

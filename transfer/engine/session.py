@@ -1,0 +1,159 @@
+"""What is open while a run goes on: the way to the store, the lanes, the journal, the group of all its tasks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import TaskGroup
+
+from transfer.engine.attempts import Attempts
+from transfer.engine.context import Context
+from transfer.engine.lanes import Lanes
+from transfer.engine.limiter import BandwidthLimiter
+from transfer.engine.second_store import open_second
+from transfer.engine.threads import Threads
+from transfer.model.events import EventSink, Warned
+from transfer.model.options import ConnectionOptions, TransferOptions
+from transfer.model.progress import Progress
+from transfer.plan.governor import DEFAULT_INITIAL, Governor
+from transfer.stores.s3.access import Access
+from transfer.stores.s3.static_access import region_of, static_access
+from transfer.stores.s3.store import S3Store
+from transfer.wire.dial import Dialer
+from transfer.wire.pool import ConnectionPool
+
+if TYPE_CHECKING:
+    from transfer.journal.journal import Journal
+    from transfer.stores.s3.botocore_access import BotocoreAccess
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run's open things; they are closed by the stack they were opened on."""
+
+    context: Context
+    access: Access
+    journal: Journal | None
+    tasks: TaskGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a run was asked for.
+
+    Attributes:
+        destination: Another store, when there is one.
+    """
+
+    connection: ConnectionOptions
+    destination: ConnectionOptions | None
+    options: TransferOptions
+    progress: Progress
+    on_event: EventSink
+
+
+async def open_session(stack: AsyncExitStack, wishes: Wishes) -> Session:
+    """Open what a run needs, as long as `stack` is open.
+
+    Raises:
+        UsageError: An endpoint is no URL.
+        ConfigurationError: Certificates cannot be read.
+    """
+    connection = wishes.connection
+    dialer = Dialer(
+        verify_tls=connection.verify_tls,
+        ca_bundle=connection.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
+        stall_seconds=connection.stall_seconds,
+    )
+    pool = await stack.enter_async_context(ConnectionPool(dialer))
+    access = _access(connection)
+    stack.push_async_callback(access.aclose)
+    lanes = Lanes(_governor(wishes.options), wishes.on_event)
+    lanes.start()
+    stack.callback(lanes.stop)
+    store = S3Store(access, pool)
+    context = _context(wishes, store, lanes, Threads())
+    journal = _journal(stack, wishes)
+    if wishes.destination is not None:
+        context.second = await open_second(stack, context, wishes.destination, _access)
+    return Session(context, access, journal, await _tasks(stack, context))
+
+
+async def open_beside(stack: AsyncExitStack, other: Session, wishes: Wishes) -> Session:
+    """Use the store and the lanes of another run, which stays open longer."""
+    base = other.context
+    context = _context(wishes, base.store, base.lanes, base.threads)
+    journal = _journal(stack, wishes)
+    return Session(context, other.access, journal, await _tasks(stack, context))
+
+
+@asynccontextmanager
+async def administration(session: Session, connection: ConnectionOptions) -> AsyncIterator[BotocoreAccess]:
+    """The access of aiobotocore, also when the hot requests do without it."""
+    from transfer.stores.s3.botocore_access import BotocoreAccess
+
+    if isinstance(session.access, BotocoreAccess):
+        yield session.access
+        return
+    access = BotocoreAccess(connection, region_of(connection, os.environ))
+    try:
+        yield access
+    finally:
+        await access.aclose()
+
+
+def _context(wishes: Wishes, store: S3Store, lanes: Lanes, threads: Threads) -> Context:
+    rate = wishes.options.limit_rate_bytes_per_second
+    attempts = Attempts(
+        store,
+        lanes,
+        wishes.progress,
+        wishes.on_event,
+        retries=wishes.options.retries,
+        limiter=BandwidthLimiter(rate) if rate is not None else None,
+    )
+    return Context(store, attempts, lanes, threads, wishes.progress, wishes.on_event, wishes.options)
+
+
+async def _tasks(stack: AsyncExitStack, context: Context) -> TaskGroup:
+    """The group of all tasks of the run, which end with it."""
+    tasks = await stack.enter_async_context(anyio.create_task_group())
+    stack.callback(tasks.cancel_scope.cancel)
+    context.tasks = context.destination.tasks = tasks
+    return tasks
+
+
+def _access(connection: ConnectionOptions) -> Access:
+    """The short way when the environment says it all, else aiobotocore, whose import costs half a second."""
+    found = static_access(connection, os.environ)
+    if found is not None:
+        return found
+    from transfer.stores.s3.botocore_access import BotocoreAccess
+
+    return BotocoreAccess(connection, region_of(connection, os.environ))
+
+
+def _journal(stack: AsyncExitStack, wishes: Wishes) -> Journal | None:
+    """The journal, which opens nothing before there is something to remember."""
+    if not wishes.options.resume:
+        return None
+    from transfer.engine.state import state_folder
+    from transfer.journal.journal import Journal
+
+    journal = Journal(state_folder(wishes.options.state_folder), lambda message: wishes.on_event(Warned(message)))
+    stack.push_async_callback(_close, journal)
+    return journal
+
+
+async def _close(journal: Journal) -> None:
+    with anyio.CancelScope(shield=True):
+        await journal.aclose()
+
+
+def _governor(options: TransferOptions) -> Governor:
+    return Governor(DEFAULT_INITIAL) if options.concurrency is None else Governor.fixed(options.concurrency)
