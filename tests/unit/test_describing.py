@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from transfer.engine.copy_request import CopyRequest, check_request
 from transfer.engine.describing import REMEMBERED_VARIABLES, bucket_of, describe, is_resumable, is_tree
-from transfer.engine.planning import CopyRequest, check_request
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.filters import FilterRule, Filters
 from transfer.model.locations import LocalLocation, S3Location, StreamLocation, parse_location

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer.engine.planning import check_request
+from transfer.engine.copy_request import check_request
 from transfer.model.errors import UsageError
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from transfer.engine.attempts import Tally
 from transfer.engine.carrying import carry_out
 from transfer.engine.context import Context
+from transfer.engine.copy_request import CopyRequest
 from transfer.engine.download import download_object, make_marked_folder
 from transfer.engine.finished import without_finished
 from transfer.engine.items import CopyItem, DownloadItem, FolderItem, Item, StreamUploadItem, UploadItem
@@ -16,7 +17,7 @@ from transfer.engine.job import Job
 from transfer.engine.jobs import forget_item
 from transfer.engine.name_clashes import land_apart
 from transfer.engine.outcomes import Deliver
-from transfer.engine.planning import CopyRequest, Planned, plan_items
+from transfer.engine.planning import Planned, plan_items
 from transfer.engine.reading import read_object
 from transfer.engine.relay import relay_object
 from transfer.engine.server_copy import copy_object

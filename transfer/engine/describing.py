@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
-from transfer.engine.planning import CopyRequest
+from transfer.engine.copy_request import CopyRequest
 from transfer.model.errors import UsageError
 from transfer.model.filters import Filters
 from transfer.model.locations import LocalLocation, Location, S3Location, StreamLocation, has_wildcard

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from transfer.engine.context import Context
+from transfer.engine.copy_request import CopyRequest
 from transfer.engine.describing import bucket_of, describe, is_resumable, is_tree, source_bucket_of
 from transfer.engine.job import Job
-from transfer.engine.planning import CopyRequest
 from transfer.model.errors import HeldError
 from transfer.model.events import JobResumed
 from transfer.model.unfinished import JobDescription, UnfinishedItem, UnfinishedJob

@@ -15,8 +15,9 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from transfer.engine.context import Context
+from transfer.engine.copy_request import CopyRequest, SourceList, check_request
 from transfer.engine.items import CopyItem, DownloadItem, UploadItem
-from transfer.engine.planning import CopyRequest, Planned, SourceList, check_request, plan_items
+from transfer.engine.planning import Planned, plan_items
 from transfer.engine.seen_names import SeenNames, name_on_disk
 from transfer.model.errors import LocalFileError, TransferError, UnsafeKeyError, UsageError
 from transfer.model.filters import Filters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from transfer.engine.planning import CopyRequest
+from transfer.engine.copy_request import CopyRequest
 from transfer.model.errors import UsageError
 from transfer.model.locations import S3Location, StreamLocation, has_wildcard
 from transfer.plan.naming import folder_prefix

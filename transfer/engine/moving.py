@@ -14,12 +14,13 @@ from typing import Final
 
 from transfer.engine.carrying import carry_out, count
 from transfer.engine.context import Context
+from transfer.engine.copy_request import CopyRequest
 from transfer.engine.copying import counted, kept, move_item
 from transfer.engine.items import CopyItem, DownloadItem, FolderItem, Item, UploadItem
 from transfer.engine.job import Job
 from transfer.engine.move_sources import SourceKeys
 from transfer.engine.outcomes import Deliver
-from transfer.engine.planning import CopyRequest, Planned, plan_items
+from transfer.engine.planning import Planned, plan_items
 from transfer.engine.same_object import look_at, may_be_one, require_two
 from transfer.engine.seen_names import SeenNames, name_on_disk
 from transfer.engine.source_removal import FileSeen, ObjectRemover, remove_file

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 from transfer.engine.context import Context
+from transfer.engine.copy_request import one_is_not_filtered
 from transfer.engine.items import CopyItem
 from transfer.engine.ordered_listing import list_keys
 from transfer.engine.wildcard_keys import is_pattern
@@ -83,15 +84,6 @@ def _planned(source: S3Location, key: str, destination: S3Location, found: Liste
     if key:
         return CopyItem(source, destination.with_key(key), found)
     return Skip(str(source), "it stands for the folder itself, which a bucket has no key for")
-
-
-def one_is_not_filtered(subject: str) -> UsageError:
-    """Who names one thing wants that one."""
-    return UsageError(
-        "filters choose among what is in a tree or matches a pattern, this is a single name",
-        subject=subject,
-        remedy="leave the filters out, or name a folder with -r",
-    )
 
 
 def nothing_found(source: S3Location, *, by_pattern: bool) -> StoreError:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.copy_request import one_is_not_filtered
 from transfer.engine.listing import list_matches, list_tree
 from transfer.engine.outcomes import Deliver
-from transfer.engine.planning_copies import one_is_not_filtered
 from transfer.engine.spread import spread
 from transfer.engine.wildcard_keys import is_pattern
 from transfer.model.errors import StoreError, TransferError, UsageError

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from transfer.engine.carrying import count
 from transfer.engine.context import Context
+from transfer.engine.copy_request import CopyRequest
 from transfer.engine.copying import kept, move_item
 from transfer.engine.describing import is_tree
 from transfer.engine.jobs import open_job
-from transfer.engine.planning import CopyRequest, plan_items
+from transfer.engine.planning import plan_items
 from transfer.model.locations import StreamLocation
 from transfer.model.receipts import Failure, Outcome, Skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from transfer.engine.planning import CopyRequest
+from transfer.engine.copy_request import CopyRequest
 from transfer.model.errors import LocalFileError, UsageError
 from transfer.model.locations import LocalLocation, Location, S3Location, StreamLocation, parse_location
 from transfer.model.sync import SyncOptions

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from transfer.engine.attempts import Tally
 from transfer.engine.carrying import RunEndedError
 from transfer.engine.context import Context
+from transfer.engine.copy_request import CopyRequest, check_request
 from transfer.engine.copying import copy_items
 from transfer.engine.jobs import open_job
 from transfer.engine.listing import list_pages
 from transfer.engine.move_sources import check_move
 from transfer.engine.outcomes import Deliver, OutcomeStream
-from transfer.engine.planning import CopyRequest, check_request
 from transfer.engine.reading import read_object
 from transfer.engine.removal import check_removal, remove_all
 from transfer.engine.second_store import check_second, is_second, join_if_same
