@@ -232,7 +232,7 @@ async def test_one_bad_item_stops_no_other(oracle: Any, bucket: str, tmp_path: P
 
     (failure,) = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     assert failure.source == f"s3://{bucket}/clash"
-    assert failure.error.kind == caught.value.kind == "local_file"
+    assert failure.error.kind == caught.value.kind == "unsafe_key"
     assert read_tree(tmp_path) == {"a": b"1", "clash/file": b"in the way", "z": b"3"}
 
 

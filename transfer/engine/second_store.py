@@ -7,24 +7,18 @@ and checksums, and how often it fails) is its own. Each way has the whole of a l
 from __future__ import annotations
 
 import dataclasses
-import os
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from transfer.engine.attempts import Attempts
 from transfer.engine.context import Context
-from transfer.engine.limiter import BandwidthLimiter
+from transfer.engine.stores import attempts_at, open_store
 from transfer.model.errors import ConfigurationError, UsageError
 from transfer.model.locations import Location, S3Location
 from transfer.model.options import ConnectionOptions
-from transfer.stores.s3.store import S3Store
-from transfer.wire.dial import Dialer
-from transfer.wire.pool import ConnectionPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from transfer.stores.s3.access import Access
 
 _THE_DESTINATION = "the destination"
 
@@ -60,37 +54,10 @@ def check_second(
     )
 
 
-async def open_second(
-    stack: AsyncExitStack,
-    first: Context,
-    connection: ConnectionOptions,
-    access_of: Callable[[ConnectionOptions], Access],
-) -> Context:
-    """The context of a second store, open as long as `stack` is.
-
-    Raises:
-        UsageError: Its endpoint is no URL.
-        ConfigurationError: Its certificates cannot be read.
-    """
-    dialer = Dialer(
-        verify_tls=connection.verify_tls,
-        ca_bundle=connection.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
-        stall_seconds=connection.stall_seconds,
-    )
-    pool = await stack.enter_async_context(ConnectionPool(dialer))
-    access = access_of(connection)
-    stack.push_async_callback(access.aclose)
-    store = S3Store(access, pool)
-    options = first.options
-    rate = options.limit_rate_bytes_per_second
-    attempts = Attempts(
-        store,
-        first.lanes,
-        first.progress,
-        first.on_event,
-        retries=options.retries,
-        limiter=BandwidthLimiter(rate) if rate is not None else None,
-    )
+async def open_second(stack: AsyncExitStack, first: Context, connection: ConnectionOptions) -> Context:
+    """The context of a second store, open as long as `stack` is; raises as `open_store`."""
+    store, _ = await open_store(stack, connection)
+    attempts = attempts_at(store, first.lanes, first.progress, first.on_event, first.options)
     return dataclasses.replace(first, store=store, attempts=attempts, second=None)
 
 

@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import TaskGroup
 
-from transfer.engine.attempts import Attempts
 from transfer.engine.context import Context
 from transfer.engine.lanes import Lanes
-from transfer.engine.limiter import BandwidthLimiter
 from transfer.engine.second_store import open_second
+from transfer.engine.stores import attempts_at, open_store
 from transfer.engine.threads import Threads
 from transfer.model.events import EventSink, Warned
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
 from transfer.plan.governor import DEFAULT_INITIAL, Governor
 from transfer.stores.s3.access import Access
-from transfer.stores.s3.static_access import region_of, static_access
+from transfer.stores.s3.static_access import region_of
 from transfer.stores.s3.store import S3Store
-from transfer.wire.dial import Dialer
-from transfer.wire.pool import ConnectionPool
 
 if TYPE_CHECKING:
     from transfer.journal.journal import Journal
@@ -64,23 +61,14 @@ async def open_session(stack: AsyncExitStack, wishes: Wishes) -> Session:
         UsageError: An endpoint is no URL.
         ConfigurationError: Certificates cannot be read.
     """
-    connection = wishes.connection
-    dialer = Dialer(
-        verify_tls=connection.verify_tls,
-        ca_bundle=connection.ca_bundle or os.environ.get("AWS_CA_BUNDLE"),
-        stall_seconds=connection.stall_seconds,
-    )
-    pool = await stack.enter_async_context(ConnectionPool(dialer))
-    access = _access(connection)
-    stack.push_async_callback(access.aclose)
+    store, access = await open_store(stack, wishes.connection)
     lanes = Lanes(_governor(wishes.options), wishes.on_event)
     lanes.start()
     stack.callback(lanes.stop)
-    store = S3Store(access, pool)
     context = _context(wishes, store, lanes, Threads())
     journal = _journal(stack, wishes)
     if wishes.destination is not None:
-        context.second = await open_second(stack, context, wishes.destination, _access)
+        context.second = await open_second(stack, context, wishes.destination)
     return Session(context, access, journal, await _tasks(stack, context))
 
 
@@ -108,16 +96,9 @@ async def administration(session: Session, connection: ConnectionOptions) -> Asy
 
 
 def _context(wishes: Wishes, store: S3Store, lanes: Lanes, threads: Threads) -> Context:
-    rate = wishes.options.limit_rate_bytes_per_second
-    attempts = Attempts(
-        store,
-        lanes,
-        wishes.progress,
-        wishes.on_event,
-        retries=wishes.options.retries,
-        limiter=BandwidthLimiter(rate) if rate is not None else None,
-    )
-    return Context(store, attempts, lanes, threads, wishes.progress, wishes.on_event, wishes.options)
+    progress, on_event, options = wishes.progress, wishes.on_event, wishes.options
+    attempts = attempts_at(store, lanes, progress, on_event, options)
+    return Context(store, attempts, lanes, threads, progress, on_event, options)
 
 
 async def _tasks(stack: AsyncExitStack, context: Context) -> TaskGroup:
@@ -126,16 +107,6 @@ async def _tasks(stack: AsyncExitStack, context: Context) -> TaskGroup:
     stack.callback(tasks.cancel_scope.cancel)
     context.tasks = context.destination.tasks = tasks
     return tasks
-
-
-def _access(connection: ConnectionOptions) -> Access:
-    """The short way when the environment says it all, else aiobotocore, whose import costs half a second."""
-    found = static_access(connection, os.environ)
-    if found is not None:
-        return found
-    from transfer.stores.s3.botocore_access import BotocoreAccess
-
-    return BotocoreAccess(connection, region_of(connection, os.environ))
 
 
 def _journal(stack: AsyncExitStack, wishes: Wishes) -> Journal | None:
