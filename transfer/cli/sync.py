@@ -71,6 +71,7 @@ def sync(
         options = dataclasses.replace(options, resume=False)
     one = _SyncRun([source], destination, moving, first, options, output.output(), second.options(first))
     one.chosen = chosen
+    one.tally.is_dry_run = chosen.is_dry_run
     return run(one.output, one.work)
 
 

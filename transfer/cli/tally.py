@@ -28,6 +28,8 @@ class Tally:
     retries: int = 0
     kept: int = 0
     """Of those that moved, how many sources stay because nothing could verify the copies."""
+    is_dry_run: bool = False
+    """Nothing is done; what would be is counted."""
     would_move: int = 0
     """Items that a dry run found to be copied, and `moved_bytes` their bytes."""
     would_remove: int = 0

@@ -280,7 +280,7 @@ def _removed(tally: Tally, seconds: float) -> str:
 
 
 def _moved(tally: Tally, seconds: float) -> str:
-    if tally.would_move:
+    if tally.is_dry_run:
         planned = f"{_counted(tally.would_move, 'object', 'objects')}, {format_size(tally.moved_bytes)}"
         return f"would move {planned}"
     start = f"moved {_counted(tally.moved, 'object', 'objects')}, {format_size(tally.moved_bytes)}"
