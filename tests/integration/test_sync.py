@@ -1,8 +1,10 @@
 """Making one tree like another, on both servers: what is copied, what is removed, and when nothing may be."""
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,20 @@ from tests.integration.samples import keys_in, objects_in, put_objects, read_tre
 from tests.support.servers import S3Server
 from tests.support.servers import make_s3_client as make_client
 from transfer import Transfer, TransferOptions
-from transfer.engine import copying, ordered_listing
+from transfer.engine import copying, ordered_listing, source_removal, sync_removal
 from transfer.engine.items import UploadItem
+from transfer.engine.server_copy import copy_object
 from transfer.engine.upload import upload_file
+from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import DeletionRefusedError, LocalFileError, StoreError, UsageError
 from transfer.model.events import Event, Warned
 from transfer.model.filters import FilterRule, Filters
 from transfer.model.options import ConnectionOptions, UnsafeKeyPolicy
 from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Removal, Skip
 from transfer.model.sync import Change, CompareBy, Comparison, DeleteLimit, SyncOptions
-from transfer.stores.s3.listing import list_page
+from transfer.plan import comparing
+from transfer.stores.local.clearing import FileBelow, remove_below
+from transfer.stores.s3.listing import delete_objects, list_page
 
 OLD = 1_000_000_000
 NEW = time.time() + 3600
@@ -65,6 +71,13 @@ async def sync(
             await stream.aclose()
             run.equal = transfer.progress.items_equal
     return run
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_racy(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """What a test has stored right before counts as stored for good."""
+    if "racy" not in request.node.name:
+        monkeypatch.setattr(comparing, "RACY_SECONDS", 0.0)
 
 
 def age(root: Path, seconds: float = OLD) -> None:
@@ -232,7 +245,7 @@ async def test_an_empty_source_removes_nothing_unless_that_is_said(oracle: Any, 
     put_objects(oracle, bucket, {"site/one": b"1"})
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DeletionRefusedError, match="the source has nothing in it"):
+    with pytest.raises(DeletionRefusedError, match="nothing in the source is wanted"):
         await sync(empty, at(bucket), DELETE)
     assert set(stored(oracle, bucket)) == {"one"}
     await sync(empty, at(bucket), SyncOptions(delete=True, delete_limit=DeleteLimit(100, is_percent=True)))
@@ -467,6 +480,10 @@ async def test_pages_meet_without_gap(moto: S3Server, moto_bucket: tuple[Any, st
         ("s3://b/x", "s3://b/y", SyncOptions(delete=True, backup="s3://b/y/gone"), "below the destination"),
         ("s3://b/x", "s3://b/y/z", SyncOptions(delete=True, backup="s3://b/y"), "is below it"),
         ("s3://b/x", "s3://b/y", SyncOptions(delete=True, backup="gone"), "a prefix of a bucket"),
+        ("s3://b/x", "s3://b/y", SyncOptions(delete=True, backup="s3://b/x/gone"), "would be copied again"),
+        ("s3://b/x/*", "there", SyncOptions(), "write s3://b/x/$"),
+        ("s3://b/x/2024-*.gz", "there", SyncOptions(), "write s3://b/x/ --include '2024-\\*.gz'"),
+        ("s3://alias-s3alias/x/y", "s3://b/x", DELETE, "would remove the source"),
         (".", "elsewhere", SyncOptions(), "neither"),
         ("pyproject.toml", "s3://b/x", SyncOptions(), "not a folder"),
     ],
@@ -487,3 +504,185 @@ async def test_a_source_above_its_destination_may_be_copied_without_deleting(ora
     put_objects(oracle, bucket, {"site/sub/x": b"1"})
     await sync(f"{at(bucket)}/sub", at(bucket))
     assert stored(oracle, bucket) == {"sub/x": b"1", "x": b"1"}
+
+
+@pytest.mark.parametrize(("source", "destination"), [("s3://b/x/y", "s3://b/x"), ("s3://b/x", "s3://b/x/y")])
+async def test_two_endpoints_may_be_one_store(moto: S3Server, source: str, destination: str) -> None:
+    other = ConnectionOptions(endpoint_url=moto.endpoint_url.replace("127.0.0.1", "localhost"))
+    with pytest.raises(UsageError, match=r"without end|would remove the source"):
+        await sync(source, destination, DELETE, second=other)
+
+
+async def test_a_prefix_without_any_key_is_likely_mistyped(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there are no objects below it"):
+        await sync(f"s3://{bucket}/nowhere", tmp_path)
+    write_tree(tmp_path, {"x": b"1"})
+    with pytest.raises(StoreError, match="there are no objects below it"):
+        await sync(f"s3://{bucket}/nowhere", tmp_path, DELETE)
+    meant = SyncOptions(delete=True, delete_limit=DeleteLimit(100, is_percent=True))
+    assert (await sync(f"s3://{bucket}/nowhere", tmp_path, meant)).told(Removal) == [f"{tmp_path}/x"]
+
+
+async def test_a_source_with_nothing_but_its_marker_empties_nothing(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    put_objects(oracle, bucket, {"site/": b""})
+    write_tree(tmp_path, {"precious": b"1"})
+    with pytest.raises(DeletionRefusedError):
+        await sync(at(bucket), tmp_path, DELETE)
+    assert read_tree(tmp_path) == {"precious": b"1"}
+
+
+async def test_markers_between_prefixes_go_with_their_folders(oracle: Any, bucket: str) -> None:
+    put_objects(oracle, bucket, {"site/kept/x": b"1", "copy/kept/": b"", "copy/gone/": b"", "copy/kept/x": b"1"})
+    run = await sync(at(bucket), f"s3://{bucket}/copy", DELETE)
+    assert run.told(Removal) == [f"s3://{bucket}/copy/gone/"]
+
+
+async def test_unfinished_downloads_are_neither_sent_nor_removed(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    put_objects(oracle, bucket, {"site/one": b"1"})
+    temporary = ".one.0123456789ab.transfer"
+    write_tree(tmp_path, {"one": b"1", temporary: b"half", "x.0123456789ab.transfer": b"no dot", ".y.zz.transfer": b""})
+    age(tmp_path)
+    run = await sync(at(bucket), tmp_path, DELETE)
+    assert run.told(Removal, f"{tmp_path}/") == [".y.zz.transfer", "x.0123456789ab.transfer"]
+    assert (tmp_path / temporary).exists()
+    up = await sync(tmp_path, f"s3://{bucket}/up")
+    assert up.told(Receipt, f"{tmp_path}/") == ["one"]
+
+
+@pytest.mark.parametrize("name", ["sub", "link"])
+async def test_an_unreadable_folder_is_told_though_only_some_files_are_wanted(
+    oracle: Any, bucket: str, tree: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Root may read everything, so the walk is told that it may not."""
+    real = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if str(path).endswith("/sub") and name == "sub":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    class Unreadable:
+        name = "link"
+
+        def is_symlink(self) -> bool:
+            return True
+
+        def is_dir(self) -> bool:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    if name == "link":
+        from contextlib import contextmanager
+
+        @contextmanager
+        def with_link(path: Any) -> Iterator[Iterator[Any]]:
+            with real(path) as found:
+                yield iter([*found, Unreadable()] if str(path) == str(tree) else found)
+
+        monkeypatch.setattr(os, "scandir", with_link)
+    run = await sync(tree, at(bucket), DELETE, filters=Filters(rules=(FilterRule("x", True),)))
+    assert run.told(Failure) == [f"{tree}/{name}"]
+    assert run.told(Receipt, f"{tree}/") == ["a.d/x"]
+
+
+async def test_what_changed_after_it_was_listed_stays(
+    oracle: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_objects(oracle, bucket, {"site/one": b"1"})
+    write_tree(tmp_path, {"one": b"1", "extra": b"2", "other": b"3"})
+    real = remove_below
+
+    def write_first(root: str, seen: FileBelow) -> None:
+        if seen.relative == "extra":
+            (tmp_path / "extra").write_bytes(b"written in between")
+        real(root, seen)
+
+    monkeypatch.setattr(sync_removal, "remove_below", write_first)
+    run = await sync(at(bucket), tmp_path, DELETE)
+    assert (run.told(Failure), run.told(Removal)) == ([f"{tmp_path}/extra"], [f"{tmp_path}/other"])
+    assert (tmp_path / "extra").exists()
+
+
+async def test_an_object_goes_only_if_it_is_what_was_listed(
+    moto: S3Server, moto_bucket: tuple[Any, str], tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is asked to compare the ETag that the listing told."""
+    oracle, bucket = moto_bucket
+    put_objects(oracle, bucket, {"site/extra": b"x", "site/more": b"y"})
+    asked: list[dict[str, str]] = []
+    real = delete_objects
+
+    async def delete(store: Any, name: str, keys: Any, etags: Any) -> Any:
+        asked.append({key: etags[key] for key in keys})
+        return await real(store, name, keys, etags)
+
+    monkeypatch.setattr(source_removal, "delete_objects", delete)
+    await sync(tree, at(bucket), DELETE)
+    assert asked == [
+        {f"site/{name}": f'"{hashlib.md5(body).hexdigest()}"' for name, body in {"extra": b"x", "more": b"y"}.items()}
+    ]
+
+
+async def test_what_nothing_proves_to_be_in_the_backup_stays(
+    oracle: Any, bucket: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_objects(oracle, bucket, {"site/extra": b"x"})
+    real = copy_object
+
+    async def unproven(context: Any, job: Any, item: Any) -> Receipt:
+        return replace(await real(context, job, item), verified_by=VerifiedBy.UNVERIFIED)
+
+    monkeypatch.setattr(sync_removal, "copy_object", unproven)
+    run = await sync(tree, at(bucket), SyncOptions(delete=True, backup=f"s3://{bucket}/gone"))
+    assert (run.told(Failure), run.told(Removal)) == ([f"{at(bucket)}/extra"], [])
+    assert "extra" in stored(oracle, bucket)
+
+
+async def test_racy_objects_are_fetched_once_more(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    """What was overwritten in the second in which it was fetched tells the same time and may tell the same size."""
+    put_objects(oracle, bucket, {"site/one": b"AAAA"})
+    await sync(at(bucket), tmp_path)
+    put_objects(oracle, bucket, {"site/one": b"BBBB"})
+    await sync(at(bucket), tmp_path)
+    assert read_tree(tmp_path) == {"one": b"BBBB"}
+
+
+async def test_racy_copies_are_made_once_more(oracle: Any, bucket: str) -> None:
+    put_objects(oracle, bucket, {"site/one": b"AAAA"})
+    await sync(at(bucket), f"s3://{bucket}/copy")
+    put_objects(oracle, bucket, {"site/one": b"BBBB"})
+    await sync(at(bucket), f"s3://{bucket}/copy")
+    assert stored(oracle, bucket, "copy/") == {"one": b"BBBB"}
+
+
+@pytest.mark.parametrize("by", [CompareBy.CHECKSUM, CompareBy.EXACT_MTIME])
+async def test_each_equal_item_is_counted_once(
+    moto: S3Server, moto_bucket: tuple[Any, str], tmp_path: Path, by: CompareBy
+) -> None:
+    _, bucket = moto_bucket
+    write_tree(tmp_path, {f"{number:04}": b"x" for number in range(1200)})
+    age(tmp_path)
+    await sync(tmp_path, at(bucket))
+    run = await sync(tmp_path, at(bucket), SyncOptions(Comparison(by)))
+    assert (run.outcomes, run.equal) == ([], 1200)
+
+
+async def test_a_store_that_breaks_the_order_late_tells_nothing_twice(
+    seaweed: S3Server, seaweed_bucket: str, tmp_path: Path
+) -> None:
+    names = {f"{folder}{mark}{number}": b"x" for folder in "abc" for mark in ("/", "-") for number in range(3)}
+    write_tree(tmp_path, names)
+    age(tmp_path)
+    await sync(tmp_path, at(seaweed_bucket))
+    plan = SyncOptions(Comparison(CompareBy.TIME), is_dry_run=True)
+    run = await sync(at(seaweed_bucket), f"s3://{seaweed_bucket}/copy/", plan)
+    assert run.told(Intent, f"{at(seaweed_bucket)}/") == sorted(names)
+
+
+async def test_a_dry_run_shows_what_is_too_much(oracle: Any, bucket: str, tree: Path) -> None:
+    put_objects(oracle, bucket, {"site/x": b"x"})
+    run = Run()
+    with pytest.raises(DeletionRefusedError):
+        await sync(tree, at(bucket), SyncOptions(delete=True, delete_limit=DeleteLimit(0), is_dry_run=True), run=run)
+    assert run.told(Removal) == [f"{at(bucket)}/x"]
+    assert "x" in stored(oracle, bucket)

@@ -49,7 +49,7 @@ async def plan_items(context: Context, request: CopyRequest) -> AsyncIterator[Pl
             yield item
         return
     if isinstance(request.destination, S3Location):
-        check_copies(context, request.sources, request.destination, recursive=request.recursive, raw=request.raw)
+        await check_copies(context, request.sources, request.destination, recursive=request.recursive, raw=request.raw)
     for source in request.sources:
         found = _plan_source(context, request, source)
         try:
@@ -120,7 +120,9 @@ def _walk_of(
 
 def _wants_walked(wants: Wants, found: WalkedFile | WalkWarning) -> bool:
     if isinstance(found, WalkWarning):
-        return wants.wants_name(found.relative)
+        name = found.relative.removesuffix("/")
+        may_be_folder = found.is_loss or name != found.relative
+        return wants.wants_name(name) or (may_be_folder and wants.may_hold_wanted(name))
     return wants(found.relative, found.size, found.mtime_ns / 1e9, "")
 
 

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from transfer.engine.context import Context
 from transfer.engine.ordered_listing import list_keys
 from transfer.model.entries import Entry
+from transfer.model.errors import LocalFileError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject
 from transfer.plan.filters import Wants
@@ -47,7 +48,7 @@ async def local_side(
     Raises:
         LocalFileError: The folder cannot be read.
     """
-    if is_destination and not await context.threads.run(Path(root or ".").exists):
+    if is_destination and not await context.threads.run(lambda: _is_there(root)):
         return
     follow = context.options.follow_symlinks and not is_destination
     walk = walk_files(root, follow_symlinks=follow, wants=wants)
@@ -101,6 +102,13 @@ async def join_sides(
         elif left_ended and right_ended:
             return
         one, two = one[joined.left_used :], two[joined.right_used :]
+
+
+def _is_there(folder: str) -> bool:
+    try:
+        return Path(folder or ".").exists()
+    except OSError as error:
+        raise LocalFileError.from_os_error(error, folder) from error
 
 
 def _local_entry(found: WalkedFile | WalkWarning) -> LocalEntry:

@@ -6,6 +6,7 @@ It never decides whether a copy is good enough: that is `moving`'s.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,12 +30,20 @@ _CHANGED_CODE: Final = "PreconditionFailed"
 
 @dataclass(frozen=True, slots=True)
 class FileSeen:
-    """A source file as it was before it was copied; a link counts as what it leads to."""
+    """A source file as it was before it was copied; a link counts as what it leads to.
+
+    Attributes:
+        changed_ns: When its content or its properties changed, which no program can set; 0 where the system tells
+            something else (Windows: when it was made).
+        names: How many names it has. If several, removing one of the others sets `changed_ns` too.
+    """
 
     device: int
     inode: int
     size: int
     mtime_ns: int
+    changed_ns: int
+    names: int
 
     @classmethod
     def of(cls, path: str) -> FileSeen:
@@ -47,7 +56,17 @@ class FileSeen:
             status = Path(path).stat()
         except OSError as error:
             raise LocalFileError.from_os_error(error, path) from error
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        changed_ns = 0 if sys.platform == "win32" else status.st_ctime_ns
+        return cls(
+            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed_ns, status.st_nlink
+        )
+
+    def is_still(self, now: FileSeen) -> bool:
+        """Whether a file looked at again is what it was, as far as its times tell."""
+        was, is_now = (
+            (one.device, one.inode, one.size, one.mtime_ns) for one in (self, now)
+        )
+        return was == is_now and (self.changed_ns == now.changed_ns or self.names > 1)
 
 
 def remove_file(path: str, seen: FileSeen) -> None:
@@ -57,7 +76,7 @@ def remove_file(path: str, seen: FileSeen) -> None:
         SourceChangedError: It is not what was copied any more, so it stays.
         LocalFileError: The system refused.
     """
-    if FileSeen.of(path) != seen:
+    if not seen.is_still(FileSeen.of(path)):
         raise _changed(path)
     try:
         os.unlink(path)  # noqa: PTH108 - as text: the name may be one that pathlib would write differently
@@ -92,16 +111,29 @@ class ObjectRemover:
             for key, etag in there.items():
                 if bare(etag) != bare(etags[key]):
                     kept[key] = _changed(str(S3Location(bucket, key)))
-            wanted = [key for key in there if key not in kept]
-            carried, single = split_deletable(wanted) if len(wanted) > 1 else ([], wanted)
-            if carried:
-                kept |= await self._remove_batch(bucket, carried, etags)
-            for key in single:
-                reason = await self._remove_one(S3Location(bucket, key), etags[key])
-                kept |= {key: reason} if reason else {}
+            kept |= await self._remove_all(bucket, [key for key in there if key not in kept], etags)
         except TransferError as error:
             # Nothing is known of those that were asked for: that they stay is what a second run can repair.
             return dict.fromkeys(etags, error) | kept
+        return kept
+
+    async def remove_listed(self, bucket: str, etags: Mapping[str, str]) -> dict[str, TransferError]:
+        """As `remove`, for objects whose ETags a listing has told: they are not looked at again right before."""
+        try:
+            return await self._remove_all(bucket, list(etags), etags)
+        except TransferError as error:
+            return dict.fromkeys(etags, error)
+
+    async def _remove_all(
+        self, bucket: str, keys: Sequence[str], etags: Mapping[str, str]
+    ) -> dict[str, TransferError]:
+        kept: dict[str, TransferError] = {}
+        carried, single = split_deletable(keys) if len(keys) > 1 else ([], keys)
+        if carried:
+            kept |= await self._remove_batch(bucket, carried, etags)
+        for key in single:
+            reason = await self._remove_one(S3Location(bucket, key), etags[key])
+            kept |= {key: reason} if reason else {}
         return kept
 
     async def _etags_now(self, bucket: str, keys: Sequence[str]) -> dict[str, str]:

@@ -60,7 +60,8 @@ async def _by_mtime(context: Context, step: ToCompare) -> Change | None:
         info = await head(context, item.source, Tally())
         path = item.path
         status = await context.threads.run(Path(path).stat)
-        return _change(_kept(info) or int(info.modified_seconds * 1_000_000_000), status.st_mtime_ns)
+        kept = _kept(info)
+        return _change(int(info.modified_seconds * 1_000_000_000) if kept is None else kept, status.st_mtime_ns)
     ours, theirs = await _both(context, item)
     one, other = _kept(ours), _kept(theirs)
     if one is None and other is None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from transfer.engine.context import Context
-from transfer.engine.extras import Extras
+from transfer.engine.extras import Extra, Extras
 from transfer.engine.items import CopyItem, DownloadItem, FolderItem, Item, UploadItem
 from transfer.engine.planning import left_out, plan_key
 from transfer.engine.sides import join_sides, local_side, remote_side
@@ -21,14 +22,17 @@ from transfer.model.objects import ListedObject
 from transfer.model.options import UnsafeKeyPolicy
 from transfer.model.receipts import Failure, Skip
 from transfer.model.sync import Change, CompareBy
-from transfer.plan.comparing import difference, needs_request
+from transfer.plan.comparing import UNKNOWN_SECONDS, difference, is_racy, needs_request
 from transfer.plan.filters import Wants, compile_filters
 from transfer.plan.keys import is_folder_marker, unescape_path
+from transfer.plan.markers import HeldMarkers
 from transfer.plan.naming import tree_key
 from transfer.plan.shelter import Shelter
 from transfer.stores.local.walk import WalkedFile, WalkWarning
 
 AnyEntry = Entry[Any]
+
+_SECOND_NS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class SyncPlan:
 
     Attributes:
         equal: How many of the source are at the destination as they should be, so far.
-        sourced: How many the source has, wanted or not.
+        is_source_there: The source has something, wanted or not.
+        sourced: How many wanted things the source has, without markers of folders.
         present: How many of those that may be removed or replaced are at the destination.
     """
 
@@ -79,6 +84,8 @@ class SyncPlan:
         # By size, time or class nothing is left out before both sides have met: what the source has is not missing.
         self._wants_name: Wants = compile_filters(Filters(rules=filters.rules))
         self._shelter = Shelter()
+        self._markers = HeldMarkers[Extra]()
+        self.is_source_there = False
         self.equal = self.sourced = self.present = 0
 
     async def steps(self, *, is_sorted_on_disk: bool) -> AsyncGenerator[Step]:
@@ -104,6 +111,7 @@ class SyncPlan:
                     step = await self._step(one, other)
                     if step is not None:
                         yield step
+        self._note(self._markers.rest())
 
     def _side_of_source(self, is_sorted_on_disk: bool) -> AsyncGenerator[list[AnyEntry]]:
         source = self._request.source
@@ -119,16 +127,19 @@ class SyncPlan:
 
     def _is_plainly_equal(self, one: AnyEntry, other: AnyEntry) -> bool:
         """Count two of which the listings say that they are equal, and nothing else matters."""
-        if not self._is_open or WalkWarning in (type(one.found), type(other.found)):
+        if not self._is_open or self._markers or WalkWarning in (type(one.found), type(other.found)):
             return False
-        if difference(one, other, self._how) is not None or needs_request(one, other, self._how):
+        if self._difference(one, other) is not None or needs_request(one, other, self._how):
             return False
-        self.sourced += 1
+        self._count_source(one)
         self.present += 1
         self.equal += 1
         return True
 
     async def _step(self, one: AnyEntry | None, other: AnyEntry | None) -> Step | None:
+        if self._markers:
+            name = one.name if one is not None else other.name if other is not None else ""
+            self._note(self._markers.reach(name, is_on_other_side=one is not None))
         if other is not None and isinstance(other.found, WalkWarning):
             if other.found.is_loss:
                 return left_out(other.found, str(self._request.source))
@@ -140,13 +151,27 @@ class SyncPlan:
             self.present += 1
         if isinstance(one.found, WalkWarning):
             self._shelter.add(one.name)
-            return (
-                left_out(one.found, str(self._request.destination)) if self._wants_name.wants_name(one.name) else None
-            )
-        self.sourced += 1
+            return left_out(one.found, str(self._request.destination))
+        self.is_source_there = True
         if not self._is_wanted(one):
             return None
+        self._count_source(one)
         return await self._compared(one, other)
+
+    def _count_source(self, one: AnyEntry) -> None:
+        self.is_source_there = True
+        if not is_folder_marker(one.name or "/", one.size):
+            self.sourced += 1
+
+    def _difference(self, one: AnyEntry, other: AnyEntry | None) -> Change | None:
+        change = difference(one, other, self._how)
+        if change is not None or other is None or self._how.by is not CompareBy.TIME or self._how.skip_existing:
+            return change
+        # An object that was written again in the second in which it was copied tells the same time.
+        mine, theirs = one.found, other.found
+        if not isinstance(mine, ListedObject) or not isinstance(theirs, ListedObject) or mine.etag == theirs.etag:
+            return None
+        return Change.NEWER if is_racy(one.modified_seconds, other.modified_seconds) else None
 
     async def _compared(self, one: AnyEntry, other: AnyEntry | None) -> Step | None:
         item = self._item(one)
@@ -158,7 +183,7 @@ class SyncPlan:
         if isinstance(item, FolderItem) and other is not None:
             self.equal += 1
             return None
-        change = difference(one, other, self._how)
+        change = self._difference(one, other)
         if change is not None:
             return ToCopy(item, one.size, change)
         if other is not None and needs_request(one, other, self._how):
@@ -195,8 +220,16 @@ class SyncPlan:
             return None
         if await self._stands_for_source(other):
             return None
-        self._extras.add(other.name)
+        extra = _extra_of(other)
+        if isinstance(self._request.source, S3Location) and is_folder_marker(other.name or "/", other.size):
+            self._markers.hold(other.name, extra)
+        else:
+            self._extras.add(extra)
         return None
+
+    def _note(self, extras: Iterable[Extra]) -> None:
+        for extra in extras:
+            self._extras.add(extra)
 
     async def _stands_for_source(self, other: AnyEntry) -> bool:
         """Whether the source has it after all, in a form that its walk does not tell."""
@@ -231,10 +264,27 @@ class SyncPlan:
             return CopyItem(place, destination.with_key(key), one.found) if key else _no_key(place)
         item = plan_key(self._context, place, one.found, destination.path, one.name)
         if isinstance(item, DownloadItem) and self._how.by is not CompareBy.EXACT_MTIME:
-            # The time of the listing is what the next run compares with.
-            return replace(item, mtime_ns=round(one.modified_seconds * 1_000_000) * 1000)
+            return replace(item, mtime_ns=_mtime_ns(one.modified_seconds))
         return item
 
 
 def _no_key(place: S3Location) -> Skip:
     return Skip(str(place), "it stands for the folder itself, which a bucket has no key for")
+
+
+def _mtime_ns(modified_seconds: float) -> int | None:
+    """The time that a file gets: that of the listing, since it is what the next run compares with.
+
+    An object that was written a moment ago may be written again within the same second, which no listing could tell:
+    the next run is made to fetch it once more.
+    """
+    if modified_seconds == UNKNOWN_SECONDS:
+        return None
+    early_ns = _SECOND_NS if is_racy(modified_seconds, time.time()) else 0
+    return round(modified_seconds * 1_000_000) * 1000 - early_ns
+
+
+def _extra_of(entry: AnyEntry) -> Extra:
+    found = entry.found
+    version = found.etag if isinstance(found, ListedObject) else str(found.mtime_ns)
+    return Extra(entry.name, entry.size, version)

@@ -5,103 +5,126 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from transfer.engine.context import Context
-from transfer.engine.extras import Extras
+from transfer.engine.extras import Extra, Extras
 from transfer.engine.items import CopyItem
 from transfer.engine.job import Job
 from transfer.engine.outcomes import Deliver
-from transfer.engine.removal import Batch, remove_batch
 from transfer.engine.server_copy import copy_object
+from transfer.engine.source_removal import ObjectRemover
 from transfer.engine.spread import each, spread
 from transfer.engine.sync_request import Place, SyncRequest
-from transfer.model.errors import TransferError
+from transfer.model.checksums import VerifiedBy
+from transfer.model.errors import SourceStaysError, TransferError
 from transfer.model.locations import LocalLocation, S3Location
+from transfer.model.objects import ListedObject
 from transfer.model.receipts import Failure, Outcome, Removal
 from transfer.plan.naming import tree_key
-from transfer.stores.local.clearing import move_below, remove_below
+from transfer.stores.local.clearing import FileBelow, move_below, remove_below
 from transfer.stores.s3.listing import DELETE_BATCH_KEYS
 
 
 async def remove_extras(
     context: Context, job: Job, request: SyncRequest, extras: Extras, deliver: Deliver[Outcome]
 ) -> None:
-    """Remove each name from the destination, or move it to the backup place, and tell so.
+    """Remove each from the destination, or move it to the backup place, and tell so.
+
+    What is not as it was seen any more stays, which is told as a failure; of objects this is up to the store, which
+    may know no condition.
 
     Args:
         context: The run at the store of the destination.
         job: The run's, for large objects that are moved.
         request: What was asked; in a dry run it is only told.
-        extras: The names.
+        extras: What goes.
         deliver: Takes the outcomes.
-
-    Raises:
-        TransferError: A whole request was refused.
     """
+    clearing = _Clearing(context, job, request)
 
-    async def remove(names: list[str]) -> None:
-        for outcome in await _removed(context, job, request, names):
+    async def remove(batch: list[Extra]) -> None:
+        for outcome in await clearing.clear(batch):
             await deliver(outcome)
 
     await spread(each(extras.batches(DELETE_BATCH_KEYS)), remove, lambda workers: workers < context.lanes.limit)
 
 
-async def _removed(context: Context, job: Job, request: SyncRequest, names: list[str]) -> Sequence[Outcome]:
-    if request.options.is_dry_run:
-        backup = request.backup
-        return [
-            Removal(
-                _named(request.destination, name), None if backup is None else _named(backup, name), is_dry_run=True
-            )
-            for name in names
-        ]
-    if isinstance(request.destination, LocalLocation):
-        root, place = request.destination.path, request.backup
-        return await context.threads.run(lambda: [_removed_file(root, name, place) for name in names])
-    keys = {tree_key(request.destination, name): name for name in names}
-    if not isinstance(request.backup, S3Location):
-        return await remove_batch(context, Batch(request.destination.bucket, tuple(keys)))
-    return await _moved(context, job, request.destination, request.backup, keys)
+class _Clearing:
+    """One run's removals."""
+
+    def __init__(self, context: Context, job: Job, request: SyncRequest) -> None:
+        self._context = context
+        self._job = job
+        self._request = request
+        self._remover = ObjectRemover(context)
+
+    async def clear(self, batch: Sequence[Extra]) -> Sequence[Outcome]:
+        """Remove or move what is in a batch; an outcome for each."""
+        request = self._request
+        if request.options.is_dry_run:
+            return [
+                Removal(named(request.destination, one.name), self._backup_of(one), is_dry_run=True) for one in batch
+            ]
+        if isinstance(request.destination, LocalLocation):
+            root, backup = request.destination, request.backup
+            return await self._context.threads.run(lambda: [_cleared_file(root, one, backup) for one in batch])
+        extras = {tree_key(request.destination, one.name): one for one in batch}
+        failed: list[Outcome] = []
+        if isinstance(request.backup, S3Location):
+            failed = await self._backed_up(request.destination, request.backup, extras)
+        return failed + await self._removed(request.destination, extras)
+
+    async def _backed_up(self, destination: S3Location, backup: S3Location, extras: dict[str, Extra]) -> list[Outcome]:
+        """Copy objects to the backup place; those of which no proven copy is there are taken out of `extras`."""
+        failed: dict[str, Outcome] = {}
+
+        async def copy(key: str) -> None:
+            one = extras[key]
+            source, target = destination.with_key(key), backup.with_key(tree_key(backup, one.name))
+            listed = ListedObject(key, one.size, one.version, 0.0)
+            try:
+                receipt = await copy_object(self._context, self._job, CopyItem(source, target, listed))
+                if receipt.verified_by is VerifiedBy.UNVERIFIED:
+                    raise SourceStaysError(
+                        "copied, but nothing could verify it, so it stays", remedy="compare both, then: transfer rm"
+                    )
+            except TransferError as error:
+                error.subject = error.subject or str(source)
+                failed[key] = Failure(str(source), str(target), error)
+
+        await spread(each(tuple(extras)), copy, lambda workers: workers < self._context.lanes.limit)
+        for key in failed:
+            del extras[key]
+        return list(failed.values())
+
+    async def _removed(self, destination: S3Location, extras: dict[str, Extra]) -> list[Outcome]:
+        if not extras:
+            return []
+        etags = {key: one.version for key, one in extras.items()}
+        stays = await self._remover.remove_listed(destination.bucket, etags)
+        outcomes: list[Outcome] = []
+        for key, one in extras.items():
+            source = str(destination.with_key(key))
+            error = stays.get(key)
+            outcomes.append(Removal(source, self._backup_of(one)) if error is None else Failure(source, "", error))
+        return outcomes
+
+    def _backup_of(self, one: Extra) -> str | None:
+        return None if self._request.backup is None else named(self._request.backup, one.name)
 
 
-async def _moved(
-    context: Context, job: Job, destination: S3Location, backup: S3Location, keys: dict[str, str]
-) -> Sequence[Outcome]:
-    """Copy objects to the backup place, and remove those of which the copy is there."""
-    copied: dict[str, str] = {}
-    failed: list[Outcome] = []
-
-    async def copy(key: str) -> None:
-        target = backup.with_key(tree_key(backup, keys[key]))
-        try:
-            await copy_object(context, job, CopyItem(destination.with_key(key), target))
-        except TransferError as error:
-            failed.append(Failure(str(destination.with_key(key)), str(target), error))
-            return
-        copied[key] = str(target)
-
-    await spread(each(keys), copy, lambda workers: workers < context.lanes.limit)
-    if not copied:
-        return failed
-    targets = {str(destination.with_key(key)): target for key, target in copied.items()}
-    removed = await remove_batch(context, Batch(destination.bucket, tuple(copied)))
-    return failed + [
-        Removal(outcome.source, targets[outcome.source]) if isinstance(outcome, Removal) else outcome
-        for outcome in removed
-    ]
-
-
-def _removed_file(root: str, name: str, backup: Place | None) -> Outcome:
-    path = _named(LocalLocation(root), name)
-    try:
-        if isinstance(backup, LocalLocation):
-            move_below(root, name, backup.path)
-            return Removal(path, _named(backup, name))
-        remove_below(root, name)
-    except TransferError as error:
-        return Failure(path, "", error)
-    return Removal(path)
-
-
-def _named(place: Place, name: str) -> str:
+def named(place: Place, name: str) -> str:
+    """How the user would write a name below a place."""
     if isinstance(place, LocalLocation):
         return f"{place.path.rstrip('/')}/{name}" if place.path else name
     return str(place.with_key(tree_key(place, name)))
+
+
+def _cleared_file(root: LocalLocation, one: Extra, backup: Place | None) -> Outcome:
+    path, seen = named(root, one.name), FileBelow(one.name, one.size, int(one.version))
+    try:
+        if isinstance(backup, LocalLocation):
+            move_below(root.path, seen, backup.path)
+            return Removal(path, named(backup, one.name))
+        remove_below(root.path, seen)
+    except TransferError as error:
+        return Failure(path, "", error)
+    return Removal(path)

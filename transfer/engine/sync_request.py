@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from transfer.engine.copy_request import CopyRequest
+from transfer.engine.same_object import is_other_name
 from transfer.model.errors import LocalFileError, UsageError
 from transfer.model.locations import LocalLocation, Location, S3Location, StreamLocation, parse_location
 from transfer.model.sync import SyncOptions
 from transfer.plan.naming import folder_prefix
+from transfer.plan.wildcards import literal_prefix
 from transfer.system.paths import absolute_path
 
 Place = LocalLocation | S3Location
@@ -43,6 +46,8 @@ def check_sync(source: str, destination: str, options: SyncOptions) -> SyncReque
         LocalFileError: The source folder does not exist.
     """
     one, other = _place(source), _place(destination)
+    for place in (one, other):
+        _refuse_pattern(place)
     if isinstance(one, LocalLocation):
         if isinstance(other, LocalLocation):
             raise UsageError(
@@ -51,9 +56,9 @@ def check_sync(source: str, destination: str, options: SyncOptions) -> SyncReque
                 remedy="write s3://bucket/prefix for one of them",
             )
         _check_folder(one)
-    if isinstance(other, LocalLocation) and Path(other.path).exists() and not Path(other.path).is_dir():
+    if isinstance(other, LocalLocation) and _is_there(other.path) and not Path(other.path).is_dir():
         raise UsageError("it is not a folder", subject=destination, remedy="name a folder")
-    return SyncRequest(one, other, _backup(other, options), options)
+    return SyncRequest(one, other, _backup(one, other, options), options)
 
 
 def contains(outer: Place, inner: Place) -> bool:
@@ -72,38 +77,71 @@ def _place(text: str) -> Place:
     return location
 
 
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError as error:
+        raise LocalFileError.from_os_error(error, path) from error
+
+
+def _refuse_pattern(place: Place) -> None:
+    """Who writes a star means more than one name, and would be told that there is nothing."""
+    if not isinstance(place, S3Location) or "*" not in place.key:
+        return
+    prefix = literal_prefix(place.key).rpartition("/")[0]
+    rest = place.key[len(prefix) :].lstrip("/")
+    chosen = "" if set(rest) == {"*"} else f" --include {shlex.quote(rest)}"
+    raise UsageError(
+        "whole prefixes are synced, no patterns",
+        subject=str(place),
+        remedy=f"write {place.with_key(folder_prefix(prefix))}{chosen}",
+    )
+
+
 def _check_folder(source: LocalLocation) -> None:
-    path = Path(source.path)
-    if not path.exists():
+    if not _is_there(source.path):
         raise LocalFileError("no such folder", subject=source.path, remedy="check the path")
-    if not path.is_dir():
+    if not Path(source.path).is_dir():
         raise UsageError("it is not a folder", subject=source.path, remedy="move a single file with: transfer cp")
 
 
-def check_apart(request: SyncRequest) -> None:
-    """Refuse trees of which one holds the other; for a request within one store.
+def check_apart(request: SyncRequest, *, is_one_store: bool) -> None:
+    """Refuse trees of which one holds the other, as far as names tell: two endpoints may be one store.
+
+    Args:
+        request: What was asked.
+        is_one_store: Both sides are surely in the same store.
 
     Raises:
         UsageError: What is copied would be copied again, or the source would be removed.
     """
-    source, destination, options = request.source, request.destination, request.options
-    if contains(source, destination) and contains(destination, source):
-        raise UsageError("source and destination are the same", subject=str(source), remedy="name two places")
-    if contains(source, destination):
+    source, destination = request.source, request.destination
+    if not isinstance(source, S3Location) or not isinstance(destination, S3Location):
+        return
+    if is_other_name(source.bucket) or is_other_name(destination.bucket):
+        # An access point may stand for the other bucket.
+        source = source.in_bucket(destination.bucket)
+        is_one_store = False
+    is_above, is_below = contains(source, destination), contains(destination, source)
+    if is_above and is_below:
+        if is_one_store:
+            raise UsageError("source and destination are the same", subject=str(source), remedy="name two places")
+        return
+    if is_above:
         raise UsageError(
-            f"what is copied to {destination} would be copied again, without end",
-            subject=str(source),
+            f"what is copied to {request.destination} would be copied again, without end",
+            subject=str(request.source),
             remedy="name a destination that is not below the source",
         )
-    if options.delete and contains(destination, source):
+    if request.options.delete and is_below:
         raise UsageError(
             "--delete would remove the source, which is below the destination",
-            subject=str(source),
+            subject=str(request.source),
             remedy="leave --delete out, or name another destination",
         )
 
 
-def _backup(destination: Place, options: SyncOptions) -> Place | None:
+def _backup(source: Place, destination: Place, options: SyncOptions) -> Place | None:
     if options.backup is None:
         return None
     backup = _place(options.backup)
@@ -121,5 +159,11 @@ def _backup(destination: Place, options: SyncOptions) -> Place | None:
             "the destination is below it, so backups could overwrite it",
             subject=f"--backup-prefix {options.backup}",
             remedy="name a place beside the destination",
+        )
+    if contains(source, backup) or contains(backup, source):
+        raise UsageError(
+            "it is in the source or holds it, so what was removed would be copied again",
+            subject=f"--backup-prefix {options.backup}",
+            remedy="name a place beside the source",
         )
     return backup

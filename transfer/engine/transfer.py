@@ -100,10 +100,12 @@ class Transfer:
         shared = shared_stores.get()
         wishes = Wishes(self._connection, self._destination, self._options, self.progress, self._on_event)
         async with AsyncExitStack() as stack:
-            if shared is not None and self._destination is None and self._options.concurrency is None:
-                self._session = await open_beside(stack, await shared.opened(self._connection), wishes)
-            else:
+            if shared is None:
                 self._session = await open_session(stack, wishes)
+            else:
+                first = await shared.opened(self._connection)
+                second = None if self._destination is None else await shared.opened(self._destination)
+                self._session = await open_beside(stack, first, wishes, second)
             self._stack = stack.pop_all()
         return self
 
@@ -153,7 +155,13 @@ class Transfer:
             raise failure.error
 
     def copy_many(
-        self, sources: Sequence[str], destination: str, *, recursive: bool = False, raw: bool = False
+        self,
+        sources: Sequence[str],
+        destination: str,
+        *,
+        recursive: bool = False,
+        raw: bool = False,
+        dry_run: bool = False,
     ) -> OutcomeStream[Outcome]:
         """Move what several sources mean, as the command line does.
 
@@ -163,6 +171,7 @@ class Transfer:
             recursive: Folders and prefixes are moved with all that is below them.
             raw: Wildcard characters mean themselves. Also without it, a local path or a key with no wildcard but `[`
                 that exists under that very name is taken as it is.
+            dry_run: Only tell what would be moved, as intents.
 
         Returns:
             Outcomes as items settle: receipts, failures and skips. Closing it stops the work.
@@ -173,6 +182,7 @@ class Transfer:
         """
         request = check_request(sources, destination, recursive=recursive, raw=raw, filters=self._options.filters)
         check_second(request.sources, request.destination, self._connection, self._destination)
+        request = replace(request, is_dry_run=dry_run)
         return self._stream(lambda session, deliver: _copy(session, request, deliver))
 
     def copy_listed(
@@ -185,6 +195,7 @@ class Transfer:
         raw: bool = False,
         moves: bool = False,
         removes_unverified: bool = False,
+        dry_run: bool = False,
     ) -> OutcomeStream[Outcome]:
         """Copy or move what the lines of a file name, which is read as the work goes on.
 
@@ -196,6 +207,7 @@ class Transfer:
             raw: Wildcard characters mean themselves.
             moves: Remove each source when its copy is safe, as `move_many` does.
             removes_unverified: Also remove sources whose copies nothing could verify.
+            dry_run: Only tell what would be done, as intents.
 
         Raises:
             UsageError: The combination makes no sense.
@@ -212,23 +224,28 @@ class Transfer:
             filters=self._options.filters,
             moves=moves,
         )
-        request = replace(request, removes_unverified=removes_unverified)
+        request = replace(request, removes_unverified=removes_unverified, is_dry_run=dry_run)
         check_second(request.sources[1:], request.destination, self._connection, self._destination)
         carry_out = _move if moves else _copy
         return self._stream(lambda session, deliver: carry_out(session, request, deliver))
 
-    def remove_listed(self, file: str, *, recursive: bool = False, raw: bool = False) -> OutcomeStream[Outcome]:
+    def remove_listed(
+        self, file: str, *, recursive: bool = False, raw: bool = False, dry_run: bool = False
+    ) -> OutcomeStream[Outcome]:
         """Remove the objects that the lines of a file name; one that does not exist is no failure.
 
         Args:
             file: Its path, or `-` for standard input.
             recursive: Lines may name prefixes.
             raw: Wildcard characters mean themselves.
+            dry_run: Only tell which.
         """
         from transfer.engine.listed_removal import remove_listed
 
         return self._stream(
-            lambda session, deliver: remove_listed(session.context, file, recursive=recursive, raw=raw, deliver=deliver)
+            lambda session, deliver: remove_listed(
+                session.context, file, recursive=recursive, raw=raw, is_dry_run=dry_run, deliver=deliver
+            )
         )
 
     async def copy_single(self, source: str, destination: str, command: tuple[str, ...]) -> Outcome | None:
@@ -251,9 +268,9 @@ class Transfer:
         session = self._opened()
         return await copy_single(session.context, session.journal, request, command) if is_single(request) else None
 
-    def ends_run(self, error: TransferError) -> bool:
-        """Whether every other item would fail in the same way."""
-        return self._running().ends_run(error)
+    def ends_all(self, error: TransferError) -> bool:
+        """Whether every other request would fail in the same way, whatever the bucket."""
+        return self._running().attempts.ends_all(error)
 
     def may_begin(self, items: int) -> bool:
         """Whether it is useful to begin one more item while so many are going on."""
@@ -267,6 +284,7 @@ class Transfer:
         recursive: bool = False,
         raw: bool = False,
         removes_unverified: bool = False,
+        dry_run: bool = False,
     ) -> OutcomeStream[Outcome]:
         """Move what several sources mean as `copy_many`, and remove each source when its copy is safe.
 
@@ -279,6 +297,7 @@ class Transfer:
             recursive: Folders and prefixes are moved with all that is below them; emptied folders stay.
             raw: Wildcard characters mean themselves.
             removes_unverified: Also remove sources whose copies nothing could verify.
+            dry_run: Only tell what would be done, as intents.
 
         Raises:
             UsageError: The request makes no sense; raised before anything moves.
@@ -289,7 +308,7 @@ class Transfer:
         )
         check_move(request)
         check_second(request.sources, request.destination, self._connection, self._destination)
-        request = replace(request, removes_unverified=removes_unverified)
+        request = replace(request, removes_unverified=removes_unverified, is_dry_run=dry_run)
         return self._stream(lambda session, deliver: _move(session, request, deliver))
 
     def sync(self, source: StrPath, destination: StrPath, options: SyncOptions | None = None) -> OutcomeStream[Outcome]:
@@ -375,7 +394,9 @@ class Transfer:
         async with administration(self._opened(), self._connection) as access:
             return await buckets.list_buckets(access)
 
-    def remove_many(self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False) -> OutcomeStream[Outcome]:
+    def remove_many(
+        self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False, dry_run: bool = False
+    ) -> OutcomeStream[Outcome]:
         """Remove objects.
 
         Args:
@@ -383,6 +404,7 @@ class Transfer:
             recursive: All objects below each are removed.
             raw: Wildcard characters mean themselves. Also without it, a key with no wildcard but `[` that exists is
                 taken as it is.
+            dry_run: Only tell which.
 
         Returns:
             Removals and failures as they happen. Closing it stops the work.
@@ -393,7 +415,7 @@ class Transfer:
         locations = check_removal(urls, recursive=recursive, raw=raw, filters=self._options.filters)
         return self._stream(
             lambda session, deliver: remove_all(
-                session.context, locations, recursive=recursive, raw=raw, deliver=deliver
+                session.context, locations, recursive=recursive, raw=raw, is_dry_run=dry_run, deliver=deliver
             )
         )
 
@@ -553,6 +575,9 @@ async def _copy(session: Session, request: CopyRequest, deliver: Deliver[Outcome
     context = session.context
     with suppress(RunEndedError):
         await join_if_same(context, request.destination)
+        if request.is_dry_run:
+            await _tell(context, request, deliver)
+            return
         await copy_items(context, await open_job(context, session.journal, request), request, deliver)
 
 
@@ -563,7 +588,17 @@ async def _move(session: Session, request: CopyRequest, deliver: Deliver[Outcome
     context = session.context
     with suppress(RunEndedError):
         await join_if_same(context, request.destination)
+        if request.is_dry_run:
+            await _tell(context, request, deliver)
+            return
         await move_items(context, await open_job(context, session.journal, request), request, deliver)
+
+
+async def _tell(context: Context, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
+    """Only tell, raises as `_copy`."""
+    from transfer.engine.dry_run import tell_items
+
+    await tell_items(context, request, deliver)
 
 
 async def _sync(session: Session, request: SyncRequest, deliver: Deliver[Outcome]) -> None:
@@ -573,8 +608,7 @@ async def _sync(session: Session, request: SyncRequest, deliver: Deliver[Outcome
 
     context = session.context
     await join_if_same(context, request.destination)
-    if context.destination is context:
-        check_apart(request)
+    check_apart(request, is_one_store=context.destination is context)
     with suppress(RunEndedError):
         await sync_trees(context, await open_job(context, session.journal, request.copy), request, deliver)
 

@@ -29,6 +29,10 @@ class S3Location:
         """Whether the user meant a prefix: the bucket itself or a key ending in a slash."""
         return not self.key or self.key.endswith("/")
 
+    def in_bucket(self, bucket: str) -> S3Location:
+        """The same key, another bucket."""
+        return S3Location(bucket, self.key)
+
     def with_key(self, key: str) -> S3Location:
         """The same bucket, another key."""
         return S3Location(self.bucket, key)

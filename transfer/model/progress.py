@@ -16,6 +16,8 @@ class Progress:
             read.
         items_resumed: Items that an earlier run of the same job had finished; they are not planned again.
         items_equal: Items that need not be copied, since the destination has them; they are not planned.
+        items_checked: Items of which both sides were asked whether they differ; those that do are planned then.
+        items_to_remove: What is to be removed when all else is done, once that is known; `items_removed` of it is gone.
         total_is_final: True when no further item will join.
     """
 
@@ -27,6 +29,9 @@ class Progress:
     items_skipped: int = 0
     items_resumed: int = 0
     items_equal: int = 0
+    items_checked: int = 0
+    items_to_remove: int = 0
+    items_removed: int = 0
     retries: int = 0
     total_is_final: bool = False
     bytes_resumed: int = 0

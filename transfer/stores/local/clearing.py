@@ -7,52 +7,78 @@ that become empty through it go too, as they would in a mirror made from nothing
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from transfer.model.errors import LocalFileError
+from transfer.model.errors import LocalFileError, SourceChangedError
 from transfer.stores.local.folders import Folder, open_below, split_relative
 
 
-def remove_below(root: str, relative: str) -> None:
+@dataclass(frozen=True, slots=True)
+class FileBelow:
+    """A file as it was seen below a folder.
+
+    Attributes:
+        relative: Its name, with `/` between components.
+        size: In bytes.
+        mtime_ns: Modification time in nanoseconds since the epoch.
+    """
+
+    relative: str
+    size: int
+    mtime_ns: int
+
+
+def remove_below(root: str, seen: FileBelow) -> None:
     """Remove a file below a folder; one that is gone already is none to complain about.
 
     Args:
         root: The folder; never removed itself.
-        relative: The file's name below it, with `/` between components.
+        seen: The file.
 
     Raises:
+        SourceChangedError: It is not what was seen any more, so it stays.
         LocalFileError: The system refuses.
         UnsafeKeyError: The name could lead elsewhere.
     """
-    *above, name = split_relative(relative)
-    _act(root, relative, above, lambda folder: folder.remove_file(name))
+    *above, name = split_relative(seen.relative)
+    _act(root, seen, above, lambda folder: folder.remove_file(name))
     _remove_empty(root, above)
 
 
-def move_below(root: str, relative: str, other_root: str) -> None:
+def move_below(root: str, seen: FileBelow, other_root: str) -> None:
     """Move a file from below one folder to the same place below another, in place of what is there.
 
     Raises:
+        SourceChangedError: It is not what was seen any more, so it stays.
         LocalFileError: The system refuses; the other folder must be on the same file system.
         UnsafeKeyError: The name could lead elsewhere.
     """
-    *above, name = split_relative(relative)
+    *above, name = split_relative(seen.relative)
     target = open_below(other_root, above)
     try:
-        _act(root, relative, above, lambda folder: folder.move_to(name, target))
+        _act(root, seen, above, lambda folder: folder.move_to(name, target))
     finally:
         target.close()
     _remove_empty(root, above)
 
 
-def _act(root: str, relative: str, above: list[str], act: Callable[[Folder], None]) -> None:
+def _act(root: str, seen: FileBelow, above: list[str], act: Callable[[Folder], None]) -> None:
+    path = f"{root.rstrip('/')}/{seen.relative}" if root else seen.relative
     folder = open_below(root, above)
     try:
+        status = folder.status(seen.relative.rpartition("/")[2], follow_symlinks=False)
+        if status is None:
+            return
+        if (status.st_size, status.st_mtime_ns) != (seen.size, seen.mtime_ns) or not stat.S_ISREG(status.st_mode):
+            raise SourceChangedError(
+                "it changed since it was looked at, so it stays", subject=path, remedy="run it again"
+            )
         act(folder)
     except FileNotFoundError:
         return
     except OSError as error:
-        path = f"{root.rstrip('/')}/{relative}" if root else relative
         found = LocalFileError.from_os_error(error, path)
         if error.errno == errno.EXDEV:
             found.remedy = "name a folder on the same file system"

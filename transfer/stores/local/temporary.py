@@ -35,6 +35,10 @@ _KEPT_NAME_BYTES = 100
 _TOKEN_BYTES = 6
 _is_token = re.compile(rf"[0-9a-f]{{{2 * _TOKEN_BYTES}}}").fullmatch
 
+_has_their_shape = re.compile(
+    rf"\..+\.[0-9a-f]{{{2 * _TOKEN_BYTES}}}{re.escape(TEMPORARY_SUFFIX)}", re.DOTALL
+).fullmatch
+
 _NOT_OURS = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EACCES, errno.EPERM})
 """What opening a temporary file says when it is gone, or when something else has taken its name."""
 
@@ -48,6 +52,11 @@ def is_temporary_of(name: str, temporary: str) -> bool:
     """Whether `temporary` is a name that temporary files of `name` have."""
     token = temporary.removesuffix(TEMPORARY_SUFFIX)[-2 * _TOKEN_BYTES :]
     return temporary == _named(name, token) and _is_token(token) is not None
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is an unfinished download, of whatever file."""
+    return name.endswith(TEMPORARY_SUFFIX) and _has_their_shape(name) is not None
 
 
 def create_temporary(folder: Folder, name: str) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from transfer.model.errors import LocalFileError
 from transfer.plan.filters import Wants
 from transfer.plan.wildcards import compile_pattern, literal_prefix, relative_base
+from transfer.stores.local.temporary import is_temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +63,28 @@ class _Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class _Problem:
+    """Why a name cannot be looked at; it may be that of a folder."""
+
+    reason: str
+    is_loss: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Level:
     """A folder being walked. Only names are kept of what is in it: there may be millions.
 
     Attributes:
         relative: Its name below the root with a final slash.
         names: What is left to look at, the next one last; names of folders end in a slash.
-        problems: Why some of them cannot even be looked at.
+        problems: Why some of them cannot even be looked at, and whether that is a loss.
     """
 
     identity: tuple[int, int]
     path: str
     relative: str
     names: list[str]
-    problems: dict[str, str]
+    problems: dict[str, _Problem]
 
 
 def walk_files(root: str, *, follow_symlinks: bool, wants: Wants | None = None) -> Iterator[WalkedFile | WalkWarning]:
@@ -139,11 +148,15 @@ def _walk(root: str, choice: _Choice) -> Iterator[WalkedFile | WalkWarning]:
         entry = level.names.pop()
         name = entry.removesuffix("/")
         relative = level.relative + name
-        if not (choice.wants if name == entry else choice.may_hold_wanted)(relative):
-            continue
         path = _join(level.path, name)
         problem = level.problems.get(entry) if level.problems else None
-        met = _warning(path, relative, problem) if problem else _look_at(path, level.relative + entry, choice)
+        may_be_folder = name != entry or (problem is not None and problem.is_loss)
+        if not ((name == entry and choice.wants(relative)) or (may_be_folder and choice.may_hold_wanted(relative))):
+            continue
+        if problem is not None:
+            met: WalkedFile | WalkWarning | _Level = _warning(path, relative, problem.reason, is_loss=problem.is_loss)
+        else:
+            met = _look_at(path, level.relative + entry, choice)
         if isinstance(met, _Level):
             if any(met.identity == above.identity for above in levels):
                 yield _warning(path, met.relative, "the link leads back into a folder above it")
@@ -188,14 +201,17 @@ def _open_level(path: str, relative: str, choice: _Choice) -> _Level:
     folder = path or os.curdir
     status = Path(folder).stat()
     names: list[str] = []
-    problems: dict[str, str] = {}
+    problems: dict[str, _Problem] = {}
     order = None
     with os.scandir(folder) as found:
         for entry in found:
+            if is_temporary(entry.name):
+                # An unfinished download of this program: nobody's to move, and its own to remove.
+                continue
             name, problem = _named(entry, choice)
             names.append(name)
             if not name.isascii() and _is_surrogate_escaped(name):
-                problem = "the name is no UTF-8 text, so no key can carry it"
+                problem = _Problem("the name is no UTF-8 text, so no key can carry it")
                 # Only without such names the order of characters is that of their bytes.
                 order = os.fsencode
             if problem:
@@ -204,14 +220,14 @@ def _open_level(path: str, relative: str, choice: _Choice) -> _Level:
     return _Level((status.st_dev, status.st_ino), path, relative, names, problems)
 
 
-def _named(found: os.DirEntry[str], choice: _Choice) -> tuple[str, str | None]:
+def _named(found: os.DirEntry[str], choice: _Choice) -> tuple[str, _Problem | None]:
     """The name of an entry, with a slash if it is a folder to enter, and what stands against looking at it."""
     try:
         if not choice.follow_symlinks and found.is_symlink():
-            return found.name, "symbolic link not followed"
+            return found.name, _Problem("symbolic link not followed")
         return (f"{found.name}/" if found.is_dir() else found.name), None
     except OSError as error:
-        return found.name, f"it cannot be read: {_reason(error)}"
+        return found.name, _Problem(f"it cannot be read: {_reason(error)}", is_loss=True)
 
 
 def _is_surrogate_escaped(name: str) -> bool:
