@@ -22,6 +22,8 @@ EMPTY_PAYLOAD_HASH = sha256(b"").hexdigest()
 """The payload hash of a request without a body."""
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_BLOCK_BYTES = 64
+"""What SHA-256 takes at a time. Keys derived for signing have half of it."""
 _TERMINATOR = "aws4_request"
 _UNSIGNED_HEADERS = frozenset(
     {
@@ -45,6 +47,28 @@ _UNSIGNED_HEADERS = frozenset(
 """Headers that a proxy may change or add on the way, so no signature can cover them."""
 
 
+class _Key:
+    """A key that texts are signed with by HMAC-SHA256 (RFC 2104), hashed into both of its passes beforehand.
+
+    `hmac.digest` lets other threads run each time it is called. While files are read and checked beside the event loop,
+    it then waits for its turn: 91 microseconds a signature were measured so, and 3 like this.
+    """
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def signature_of(self, text: bytes) -> str:
+        """The signature of a short text, in hex."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class _Moment:
     """What signatures made within one second share."""
@@ -52,7 +76,7 @@ class _Moment:
     second: int
     timestamp: str
     scope: str
-    signing_key: bytes = field(repr=False)
+    key: _Key = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +141,7 @@ class Signer:
         canonical = f"{method}\n{path}\n{query}\n{lines}\n{plan.signed_names}\n{payload_hash}"
         digest = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
         to_sign = f"{_ALGORITHM}\n{moment.timestamp}\n{moment.scope}\n{digest}"
-        signature = hmac.digest(moment.signing_key, to_sign.encode(), "sha256").hex()
+        signature = moment.key.signature_of(to_sign.encode())
         added["authorization"] = (
             f"{_ALGORITHM} Credential={self._credentials.access_key}/{moment.scope}, "
             f"SignedHeaders={plan.signed_names}, Signature={signature}"
@@ -129,11 +153,11 @@ class Signer:
         timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
         date = timestamp[:8]
         if previous is not None and previous.timestamp[:8] == date:
-            return _Moment(second, timestamp, previous.scope, previous.signing_key)
+            return _Moment(second, timestamp, previous.scope, previous.key)
         key = f"AWS4{self._credentials.secret_key}".encode()
         for step in (date, self._region, self._service, _TERMINATOR):
             key = hmac.digest(key, step.encode(), "sha256")
-        return _Moment(second, timestamp, f"{date}/{self._region}/{self._service}/{_TERMINATOR}", key)
+        return _Moment(second, timestamp, f"{date}/{self._region}/{self._service}/{_TERMINATOR}", _Key(key))
 
 
 # A run sends a handful of header sets; user metadata may add some more.
