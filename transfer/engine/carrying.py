@@ -11,6 +11,7 @@ from typing import TypeVar
 from transfer.engine.backlog import Backlog
 from transfer.engine.context import Context
 from transfer.engine.outcomes import Deliver
+from transfer.engine.reading_ahead import BATCH_ITEMS
 from transfer.engine.spread import plain_task_group, spread
 from transfer.model.receipts import Failure, Outcome, Skip
 
@@ -26,6 +27,7 @@ async def carry_out(
     planned: AsyncIterator[T],
     act: Callable[[T], Awaitable[Outcome | None]],
     deliver: Deliver[Outcome],
+    prepared: Callable[[AsyncIterator[list[T]]], AsyncIterator[T]] | None = None,
 ) -> bool:
     """Do what is planned, found ahead and worked on side by side, and deliver the outcomes.
 
@@ -34,6 +36,7 @@ async def carry_out(
         planned: What to do, as it is found out.
         act: Does one thing; its failure is a value. None means that there is nothing to tell.
         deliver: Takes the outcomes.
+        prepared: Told what was found, in batches, passes it on when it is ready to be done.
 
     Returns:
         Whether nothing failed.
@@ -64,7 +67,8 @@ async def carry_out(
     try:
         async with plain_task_group() as tasks:
             tasks.start_soon(backlog.fill)
-            await spread(backlog.items(), settle, context.may_add_item_worker)
+            found = backlog.batches(BATCH_ITEMS)
+            await spread(prepared(found) if prepared else _each(found), settle, context.may_add_item_worker)
     finally:
         backlog.close()
     if backlog.error is not None:
@@ -80,3 +84,9 @@ def count(context: Context, outcome: Outcome) -> None:
         context.progress.items_skipped += 1
     else:
         context.progress.items_done += 1
+
+
+async def _each(batches: AsyncIterator[list[T]]) -> AsyncIterator[T]:
+    async for batch in batches:
+        for thing in batch:
+            yield thing

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from transfer.engine.verifying import DownloadPlan
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.objects import ObjectInfo
-from transfer.stores.local.source import SourceFile
+from transfer.stores.local.source import ReadFile, SourceFile
 
 _WAY = " part="
 """What comes before it tells the file, what comes after it the way in which it is sent."""
 
 
 def upload_fingerprint(
-    source: SourceFile, part_size_bytes: int, algorithm: ChecksumAlgorithm, headers: Mapping[str, str]
+    source: SourceFile | ReadFile, part_size_bytes: int, algorithm: ChecksumAlgorithm, headers: Mapping[str, str]
 ) -> str:
     """That of a multipart upload: the file as it is, its parts, and the properties it was begun with."""
     device, inode = source.identity

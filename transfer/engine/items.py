@@ -5,19 +5,28 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from transfer.model.errors import TransferError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject
+from transfer.stores.local.source import ReadFile
 from transfer.system.paths import absolute_path
 
 
 @dataclass(frozen=True, slots=True)
 class UploadItem:
-    """A local file on its way to a key. `size` and `mtime_ns` are what the walk saw, None when nobody looked yet."""
+    """A local file on its way to a key.
+
+    Attributes:
+        size: What the walk saw, in bytes; None when nobody looked yet.
+        mtime_ns: The same for the modification time, in nanoseconds since the epoch.
+        read: The file itself, when it was read ahead, or why it could not be.
+    """
 
     path: str
     destination: S3Location
     size: int | None = None
     mtime_ns: int | None = None
+    read: ReadFile | TransferError | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class _Crew(Generic[T]):
         self._source = source
         self._work = work
         self._may_grow = may_grow
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._workers = 1
         self._exhausted = False
 

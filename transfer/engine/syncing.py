@@ -7,6 +7,7 @@ Nothing is removed unless both sides were read to their ends and everything else
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from transfer.engine.carrying import carry_out
 from transfer.engine.context import Context
@@ -15,6 +16,7 @@ from transfer.engine.extras import Extras
 from transfer.engine.job import Job
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning_copies import nothing_found
+from transfer.engine.reading_ahead import read_ahead
 from transfer.engine.seen_names import SeenNames
 from transfer.engine.sync_asking import ask_difference
 from transfer.engine.sync_plan import Step, SyncPlan, ToCompare, ToCopy
@@ -96,7 +98,16 @@ class _Sync:
         plan = SyncPlan(self._context, self._request, self._extras)
         steps = self._counted(plan, plan.steps(is_sorted_on_disk=is_sorted_on_disk))
         self._context.progress.items_equal = 0
-        return plan, await carry_out(self._context, steps, self._act, deliver)
+        return plan, await carry_out(self._context, steps, self._act, deliver, self._prepared)
+
+    def _prepared(self, found: AsyncIterator[list[Step]]) -> AsyncIterator[Step]:
+        is_dry_run = self._request.options.is_dry_run
+        return read_ahead(
+            self._context,
+            found,
+            lambda step: step.item if isinstance(step, ToCopy) and not is_dry_run else None,
+            lambda step, item: replace(step, item=item) if isinstance(step, ToCopy) else step,
+        )
 
     async def _counted(self, plan: SyncPlan, steps: AsyncIterator[Step]) -> AsyncIterator[Step]:
         progress, counted = self._context.progress, 0

@@ -9,8 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
@@ -18,6 +16,7 @@ from transfer.engine.fingerprints import finished_file, upload_fingerprint
 from transfer.engine.items import UploadItem
 from transfer.engine.job import Claim, Job, can_continue
 from transfer.engine.multipart import ObjectToBe, multipart_upload
+from transfer.engine.reading_ahead import SMALL_BYTES
 from transfer.engine.reasons import SMALL_UPLOAD, mover_reason
 from transfer.engine.resuming_upload import resume_upload
 from transfer.engine.spread import each, spread
@@ -39,26 +38,16 @@ from transfer.model.receipts import Mover, Receipt
 from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, UnfinishedItem
 from transfer.plan.content_types import guess_content_type
 from transfer.plan.parts import choose_part_size_bytes, is_multipart, split_ranges
-from transfer.stores.local.source import SourceFile
+from transfer.stores.local.source import ReadFile, SourceFile
 from transfer.stores.s3 import multipart, objects
 from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.properties import property_headers
 from transfer.system.paths import absolute_path
-from transfer.system.positional import read_at
 from transfer.wire.connection import FileBody
 from transfer.wire.flow import Flow
 
-IN_MEMORY_BYTES: Final = 256 * 1024
-"""Up to this size a file is read once and sent from memory: one thread hop and one system call fewer than reading it
-for its checksum and sending it from the page cache."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A source file, with its bytes when they are few."""
-
-    source: SourceFile
-    content: bytes | None
+Source = SourceFile | ReadFile
+"""A file that is open, or a small one that was read whole."""
 
 
 async def upload_file(context: Context, job: Job, item: UploadItem) -> Receipt:
@@ -73,10 +62,11 @@ async def upload_file(context: Context, job: Job, item: UploadItem) -> Receipt:
     """
     started_seconds = time.monotonic()
     tally = Tally()
-    opened = await context.threads.run(lambda: _open(item.path))
-    with opened.source as source:
+    if isinstance(item.read, TransferError):
+        raise item.read
+    with await _open(context, item) as source:
         context.progress.bytes_planned += source.size - (item.size or 0)
-        upload = _FileUpload(context, job, item, opened, tally)
+        upload = _FileUpload(context, job, item, source, tally)
         proof = await upload.run()
         return Receipt(
             source=item.path,
@@ -89,7 +79,7 @@ async def upload_file(context: Context, job: Job, item: UploadItem) -> Receipt:
             seconds=time.monotonic() - started_seconds,
             retries=tally.retries,
             mover=upload.mover if source.size else Mover.NONE,
-            mover_reason=mover_reason(upload.mover, SMALL_UPLOAD if opened.content else None) if source.size else None,
+            mover_reason=upload.mover_reason if source.size else None,
             resumed_bytes=upload.resumed_bytes,
         )
 
@@ -97,21 +87,24 @@ async def upload_file(context: Context, job: Job, item: UploadItem) -> Receipt:
 class _FileUpload:
     """One file's upload: the choices made for it once, and its parts."""
 
-    def __init__(self, context: Context, job: Job, item: UploadItem, opened: _Opened, tally: Tally) -> None:
+    def __init__(self, context: Context, job: Job, item: UploadItem, source: Source, tally: Tally) -> None:
         self._context = context
         self._job = job
         self._location = item.destination
-        self._source = opened.source
-        self._content = opened.content
+        self._source = source
+        self._content = source.content if isinstance(source, ReadFile) else None
         self._tally = tally
         self._algorithm = ChecksumAlgorithm.NONE
-        self._part_size_bytes = choose_part_size_bytes(opened.source.size, context.options.part_size_bytes)
-        self._headers = property_headers(
-            context.options.properties, guess_content_type(item.path), opened.source.mtime_ns
-        )
+        self._part_size_bytes = choose_part_size_bytes(source.size, context.options.part_size_bytes)
+        self._headers = property_headers(context.options.properties, guess_content_type(item.path), source.mtime_ns)
         self._claim: Claim | None = None
         self.mover = Mover.NONE
         self.resumed_bytes = 0
+
+    @property
+    def mover_reason(self) -> str | None:
+        """Why the bytes did not travel the fastest way."""
+        return mover_reason(self.mover, None if self._content is None else SMALL_UPLOAD)
 
     async def run(self) -> Proof:
         """Send the file: in one PUT when it is small."""
@@ -286,30 +279,14 @@ class _FileUpload:
         return FileBody(self._source.fd, wanted.offset, wanted.length)
 
 
-def _open(path: str) -> _Opened:
-    """Open a file, and read it when it is small. Blocks."""
-    source = SourceFile(path)
-    try:
-        if source.size > IN_MEMORY_BYTES:
-            return _Opened(source, None)
-        content = _read_all(source)
-    except BaseException:
+async def _open(context: Context, item: UploadItem) -> Source:
+    """Open a file, or read it when it is small, unless that was done ahead."""
+
+    def read() -> Source:
+        source = SourceFile(item.path)
+        if source.size > SMALL_BYTES:
+            return source
         source.close()
-        raise
-    return _Opened(source, content)
+        return ReadFile(item.path)
 
-
-def _read_all(source: SourceFile) -> bytes:
-    content = bytearray(source.size)
-    view = memoryview(content)
-    offset = 0
-    try:
-        while offset < source.size:
-            got = read_at(source.fd, view[offset:], offset)
-            if got == 0:
-                break
-            offset += got
-    except OSError as error:
-        raise LocalFileError.from_os_error(error, source.path) from error
-    source.check_unchanged()
-    return bytes(content)
+    return item.read if isinstance(item.read, ReadFile) else await context.threads.run(read)

@@ -20,6 +20,7 @@ _STRONGEST_FIRST = (
 )
 """CRCs come first: those of parts that arrive in any order combine, while a hash needs another pass over the
 file."""
+_HEADERS = tuple((algorithm, algorithm.header) for algorithm in _STRONGEST_FIRST)
 
 _TYPE_HEADER = "x-amz-checksum-type"
 _COMPOSITE_SUFFIX = re.compile(r"-([1-9][0-9]{0,4})\Z")
@@ -88,13 +89,12 @@ def checksums_from_headers(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
         headers: Names in any case.
     """
     lowered = {name.lower(): value.strip() for name, value in headers.items()}
+    told = [(algorithm, lowered[header]) for algorithm, header in _HEADERS if header in lowered]
+    if not told:
+        return ()
     stated = lowered.get(_TYPE_HEADER, "").upper()
     sent_in_parts = _MULTIPART_ETAG.fullmatch(lowered.get("etag", "")) is not None
-    found = (
-        _checksum_from(algorithm, lowered[algorithm.header], stated, sent_in_parts=sent_in_parts)
-        for algorithm in _STRONGEST_FIRST
-        if algorithm.header in lowered
-    )
+    found = (_checksum_from(algorithm, value, stated, sent_in_parts=sent_in_parts) for algorithm, value in told)
     return tuple(checksum for checksum in found if checksum is not None)
 
 

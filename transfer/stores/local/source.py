@@ -14,6 +14,7 @@ from typing import Self
 
 from transfer.model.errors import LocalFileError, SourceChangedError
 from transfer.stores.local.walk import kind_of
+from transfer.system.positional import read_at
 
 _FLAGS = (
     os.O_RDONLY
@@ -111,6 +112,58 @@ class SourceFile:
             subject=self.path,
             remedy="try again when nothing writes to it",
         )
+
+
+class ReadFile:
+    """A small file that was read whole and closed: it is as it was then, whatever becomes of it.
+
+    It stands where a `SourceFile` does.
+
+    Attributes:
+        content: All of it.
+    """
+
+    __slots__ = ("content", "fd", "identity", "mtime_ns", "path", "size")
+
+    def __init__(self, path: str) -> None:
+        """Read a regular file. Blocks.
+
+        Raises:
+            LocalFileError: As `SourceFile`.
+            SourceChangedError: It changed while it was read.
+        """
+        with SourceFile(path) as source:
+            content = bytearray(source.size)
+            view, offset = memoryview(content), 0
+            try:
+                while offset < source.size:
+                    got = read_at(source.fd, view[offset:], offset)
+                    if got == 0:
+                        break
+                    offset += got
+            except OSError as error:
+                raise LocalFileError.from_os_error(error, path) from error
+            source.check_unchanged()
+            self.path, self.size, self.mtime_ns, self.identity = path, source.size, source.mtime_ns, source.identity
+        self.content = bytes(content)
+        self.fd = -1
+
+    def check_unchanged(self) -> None:
+        """It is what was read."""
+
+    def advise(self, offset: int, length: int) -> None:
+        """Nothing is left to read."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is left to close."""
 
 
 def _require_regular(status: os.stat_result, path: str) -> None:

@@ -8,6 +8,7 @@ Files are not opened here.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -227,7 +228,8 @@ def _named(found: os.DirEntry[str], choice: _Choice) -> tuple[str, _Problem | No
             return found.name, _Problem("symbolic link not followed")
         return (f"{found.name}/" if found.is_dir() else found.name), None
     except OSError as error:
-        return found.name, _Problem(f"it cannot be read: {_reason(error)}", is_loss=True)
+        # A link that leads round in circles leads nowhere: nothing of it is lost.
+        return found.name, _Problem(f"it cannot be read: {_reason(error)}", is_loss=error.errno != errno.ELOOP)
 
 
 def _is_surrogate_escaped(name: str) -> bool:

@@ -10,6 +10,8 @@ from transfer.model.errors import UsageError
 from transfer.model.objects import MTIME_METADATA_KEY, ObjectInfo, ObjectProperties
 
 _NANOSECONDS = 1_000_000_000
+_NONE = ObjectProperties()
+_MTIME_HEADER = f"x-amz-meta-{MTIME_METADATA_KEY}"
 _NAME_REMEDY = "use letters, digits and - in the key"
 _VALUE_REMEDY = "use printable ASCII characters only"
 # RFC 9110, section 5.6.2.
@@ -27,6 +29,12 @@ def property_headers(properties: ObjectProperties, content_type: str | None, mti
     Raises:
         UsageError: A value, or the name of a metadata key, cannot be sent in a header; tags can hold anything.
     """
+    if properties == _NONE:
+        # Nearly every object of a large tree: nothing in these headers comes from a user.
+        headers = {} if content_type is None else {"content-type": content_type}
+        if mtime_ns is not None:
+            headers[_MTIME_HEADER] = format_mtime(mtime_ns)
+        return headers
     metadata = dict(properties.metadata)
     if mtime_ns is not None:
         metadata.setdefault(MTIME_METADATA_KEY, format_mtime(mtime_ns))

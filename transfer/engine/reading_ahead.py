@@ -1,0 +1,73 @@
+"""Small files, read together before their turn comes: one way to a thread for many, where each would take one.
+
+What is in memory at a time is bounded by the batch. Large files are left alone: they are read as they are sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeVar
+
+from transfer.engine.context import Context
+from transfer.engine.items import UploadItem
+from transfer.model.errors import TransferError
+from transfer.stores.local.source import ReadFile
+
+T = TypeVar("T")
+
+SMALL_BYTES: Final = 256 * 1024
+"""Up to this size a file is read once and sent from memory: one system call fewer than reading it for its checksum and
+sending it from the page cache."""
+BATCH_ITEMS: Final = 64
+BATCH_BYTES: Final = 4 * 1024 * 1024
+"""What is read in one visit to a thread, at most: some milliseconds from a page cache."""
+
+
+async def read_ahead(
+    context: Context,
+    batches: AsyncIterator[list[T]],
+    item_of: Callable[[T], object],
+    with_item: Callable[[T, UploadItem], T],
+) -> AsyncIterator[T]:
+    """Pass on what is to be done, with the small files in it read.
+
+    Args:
+        context: The run.
+        batches: What is to be done, as it is found.
+        item_of: The item of one thing; only uploads matter.
+        with_item: The same thing with another item.
+    """
+    async for batch in batches:
+        wanted = _chosen([item_of(thing) for thing in batch])
+        if wanted:
+            read = await context.threads.run(partial(_read_all, list(wanted.values())))
+            for index, item in zip(wanted, read, strict=True):
+                batch[index] = with_item(batch[index], item)
+        for thing in batch:
+            yield thing
+
+
+def _chosen(items: Sequence[object]) -> dict[int, UploadItem]:
+    """The small files of a batch by their places, as many as memory allows; the others are read in their turn."""
+    chosen: dict[int, UploadItem] = {}
+    size = 0
+    for index, item in enumerate(items):
+        if isinstance(item, UploadItem) and item.size is not None and item.size <= SMALL_BYTES:
+            size += item.size
+            if size > BATCH_BYTES:
+                break
+            chosen[index] = item
+    return chosen
+
+
+def _read_all(items: Sequence[UploadItem]) -> list[UploadItem]:
+    return [_read(item) for item in items]
+
+
+def _read(item: UploadItem) -> UploadItem:
+    try:
+        return replace(item, read=ReadFile(item.path))
+    except TransferError as error:
+        return replace(item, read=error)
