@@ -1,12 +1,14 @@
 """`mv`, `--from-file` and `run` as processes: what users type, and the codes they get."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.cli import Cli, lines_of
+from tests.support.cli import COMMAND, TIMEOUT_SECONDS, Cli, lines_of
 from tests.support.servers import S3Server
 
 
@@ -142,3 +144,76 @@ def test_run_without_a_server_ends_soon(cli: Cli) -> None:
 
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) < 100
+
+
+def test_run_goes_on_after_a_bucket_that_is_not_there(cli: Cli, oracle: Any, bucket: str) -> None:
+    (cli.folder / "c").write_bytes(b"1")
+    lines = ["cp c s3://no-such-bucket-here/0", *(f"cp c s3://{bucket}/{number:02}" for number in range(40))]
+    (cli.folder / "commands.txt").write_text("\n".join(lines))
+
+    done = cli.run("run", "--jobs", "1", "commands.txt")
+
+    assert done.returncode == 1
+    assert len(_keys(oracle, bucket)) == 40
+    told = [line for line in done.stderr.decode().splitlines() if line.startswith("transfer: commands.txt:")]
+    assert [line.split(":")[2] for line in told] == ["1"]
+
+
+def test_run_tells_how_many_lines_were_not_begun(cli: Cli) -> None:
+    (cli.folder / "c").write_bytes(b"1")
+    commands = "".join(f"cp c s3://bucket/{number}\n" for number in range(500))
+    (cli.folder / "commands.txt").write_text(commands)
+
+    done = cli.run("run", "commands.txt", "--endpoint-url", "http://127.0.0.1:9")
+
+    *told, summary = done.stderr.decode().splitlines()
+    failed = [line for line in told if line.startswith("transfer: commands.txt:")]
+    assert done.returncode == 1
+    assert 0 < len(failed) < 50
+    assert f"{len(failed)} failed" in summary
+    assert f"{500 - len(failed)} not attempted" in summary
+
+
+def test_run_does_not_wait_for_more_lines_when_none_can_succeed(cli: Cli) -> None:
+    (cli.folder / "c").write_bytes(b"1")
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, b"cp c s3://bucket/1\n")
+        with subprocess.Popen(
+            [*COMMAND, "run", "-", "--endpoint-url", "http://127.0.0.1:9"],
+            stdin=reader,
+            stderr=subprocess.PIPE,
+            cwd=cli.folder,
+            env=cli.environment(),
+        ) as process:
+            _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+    finally:
+        os.close(writer)
+        os.close(reader)
+    assert process.returncode == 1
+    assert "what follows line 1 is not read" in errors.decode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rm --from-file=-",
+        "rm --from-file /dev/stdin",
+        "rm --from-file=/dev//fd/0",
+        "cp --from-file=- s3://{bucket}/",
+        "mv --from-file=- s3://{bucket}/",
+        "cp /dev/stdin s3://{bucket}/eaten",
+        "cp -- - s3://{bucket}/eaten",
+    ],
+)
+def test_no_line_takes_the_lines_after_it(cli: Cli, oracle: Any, bucket: str, line: str) -> None:
+    (cli.folder / "c").write_bytes(b"1")
+    # More lines than are read at once, so that there is something left to take.
+    rest = "".join(f"# {'a line that says nothing ' * 40}\n" for _ in range(100)) + f"cp c s3://{bucket}/last\n"
+
+    done = cli.run("run", "--jobs", "1", "-", stdin=f"{line.format(bucket=bucket)}\n{rest}".encode())
+
+    errors = done.stderr.decode()
+    assert done.returncode == 1, errors
+    assert _keys(oracle, bucket) == ["last"]
+    assert [found.split(":")[2] for found in errors.splitlines() if found.startswith("transfer: -:")] == ["1"]

@@ -93,7 +93,7 @@ def test_every_path_that_the_documents_name_exists() -> None:
 
 
 def test_every_option_of_the_table_is_an_option(cli: Cli) -> None:
-    offered = cli.ok("cp", "--help") + cli.ok("sync", "--help")
+    offered = "".join(cli.ok(command, "--help") for command in ("cp", "mv", "rm", "sync"))
     for option in re.findall(r"^\| (`-.*?) \|", README, re.MULTILINE):
         for name in re.findall(r"`(--?[a-z-]+)", option):
             assert name in offered, name

@@ -299,3 +299,45 @@ def test_a_named_state_folder_is_used_by_all_commands(cli: Cli, seaweed_bucket: 
     assert cli.ok("jobs", *named) == ""
     assert uploads(seaweed_oracle, seaweed_bucket) == []
     assert cli.run("resume", "1", *named).returncode == 2
+
+
+def midway_through(cli: Cli, process: subprocess.Popen[bytes], count: int) -> None:
+    """Wait until so many items have finished some of their parts."""
+    while sum(bool(item["finished_bytes"]) for job in jobs(cli) for item in job["items"]) < count:
+        assert process.poll() is None, process.communicate()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_ctrl_c_in_run_tells_what_each_line_leaves(cli: Cli, seaweed_bucket: str, count: int) -> None:
+    (cli.folder / "small").write_bytes(b"1")
+    slow = " ".join((*HOW, *SLOWLY))
+    large = [f"cp large s3://{seaweed_bucket}/{number} {slow}" for number in range(count)]
+    (cli.folder / "list").write_text("\n".join([f"cp small s3://{seaweed_bucket}/small", *large]))
+
+    with cli.start("run", "list") as process:
+        midway_through(cli, process, count)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+
+    assert process.returncode == 130
+    told = lines_of(said)
+    assert sorted(re.findall(r"transfer resume (\d+)", said.decode())) == [str(job["job"]) for job in jobs(cli)]
+    assert [line for line in told if line.startswith("moved 1 object")]
+    assert told[-1].startswith("transfer: interrupted; ")
+
+
+def test_ctrl_c_in_run_tells_the_jobs_of_plain_lines(cli: Cli, seaweed_bucket: str) -> None:
+    with (cli.folder / "large").open("r+b") as file:
+        file.truncate(512 * MIB)
+    lines = [f"cp large s3://{seaweed_bucket}/{number}" for number in range(2)]
+    (cli.folder / "list").write_text("\n".join(lines))
+
+    with cli.start("run", "list") as process:
+        midway_through(cli, process, 2)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+
+    assert process.returncode == 130
+    kept = [str(job["job"]) for job in jobs(cli)]
+    assert len(kept) == 2
+    assert sorted(re.findall(r"transfer resume (\d+)", said.decode())) == kept

@@ -55,9 +55,9 @@ def test_the_plan_and_then_for_real(cli: Cli, seaweed_bucket: str, seaweed_oracl
     planned = cli.run(*arguments, "--dry-run")
     assert planned.returncode == 0, planned.stderr.decode()
     assert planned.stdout.decode().splitlines() == [
-        f"would cp site/a {url}/a (size differs)",
-        f"would cp site/b/c {url}/b/c (new)",
-        f"would rm {url}/gone",
+        f"would cp site/a {url}/a (overwrites: size differs, 3 B)",
+        f"would cp site/b/c {url}/b/c (new, 3 B)",
+        f"would rm {url}/gone (1 B)",
     ]
     assert lines_of(planned.stderr) == ["would move 2 objects, 6 B, 1 would be removed"]
     assert keys_in(seaweed_oracle, seaweed_bucket) == ["site/a", "site/gone", "site/keep.log"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.samples import keys_in, put_objects, read_tree, sample, settled, write_tree
+from tests.integration.samples import keys_in, objects_in, put_objects, read_tree, sample, settled, write_tree
 from tests.support.servers import S3Server, free_ports
 from transfer import Transfer, TransferError, TransferOptions
 from transfer.model.errors import ConfigurationError, LocalFileError, StoreError, UsageError, WireError
@@ -209,7 +209,6 @@ async def test_pattern_without_match_is_an_error(oracle: Any, bucket: str, tmp_p
         (["s3://bucket/folder/"], "{folder}", False),
         (["s3://bucket"], "{folder}", False),
         (["{folder}/file"], "{folder}/other", False),
-        (["s3://bucket/a"], "s3://bucket/b", False),
         (["{folder}/file", "{folder}/file"], "s3://bucket/key", False),
         (["s3://bucket/a", "s3://bucket/b"], "{folder}/file", False),
         (["s3://bucket/a*"], "{folder}/file", False),
@@ -255,3 +254,26 @@ async def test_using_it_outside_its_context_is_a_mistake_that_is_told(tmp_path: 
 
     with pytest.raises(RuntimeError, match="async with"):
         await Transfer(endpoint_url="http://127.0.0.1:9").copy(tmp_path / "file", "s3://bucket/key")
+
+
+async def test_a_prefix_that_is_named_as_an_object_is_called_one(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    put_objects(oracle, bucket, {"site/a": b"1", "other": b"2"})
+    prefix, missing = f"s3://{bucket}/site", f"s3://{bucket}/sit"
+    target = f"s3://{bucket}/to/"
+    async with Transfer() as transfer:
+        for place, text in ((prefix, "it is a prefix, not an object; use -r"), (missing, "there is no such object")):
+            for outcomes in (
+                transfer.copy_many([place], str(tmp_path / "down")),
+                transfer.copy_many([place], target),
+                transfer.copy_many([place], target, dry_run=True),
+                transfer.move_many([place], str(tmp_path / "down")),
+                transfer.move_many([place], target),
+                transfer.remove_many([place]),
+                transfer.remove_many([place], dry_run=True),
+            ):
+                (failure,) = await settled(outcomes)
+                assert isinstance(failure, Failure)
+                assert str(failure.error).startswith(f"{place}: {text}")
+                assert isinstance(failure.error, StoreError)
+                assert failure.error.code == "NoSuchKey"
+    assert objects_in(oracle, bucket) == {"site/a": b"1", "other": b"2"}

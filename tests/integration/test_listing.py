@@ -10,7 +10,7 @@ from tests.integration.samples import put_objects, settled, write_tree
 from transfer import Transfer, TransferError
 from transfer.engine import listing
 from transfer.engine.listing import sizes_of_keys
-from transfer.model.errors import UsageError
+from transfer.model.errors import OutsidePrefixError, UsageError
 from transfer.model.objects import CommonPrefix, ListedObject
 from transfer.stores.s3 import listing as s3_listing
 
@@ -158,3 +158,15 @@ async def test_sizes_of_keys_beyond_a_page_are_found(tree_bucket: str, monkeypat
         found = await sizes_of_keys(transfer._running(), tree_bucket, ["dir-x", "dir/b", "dir/deep/c"])
     assert found == {"dir-x": 1, "dir/b": 2, "dir/deep/c": 3}
     assert asked
+
+
+async def test_sizes_of_keys_are_asked_for_one_by_one_where_a_prefix_means_something_else(
+    tree_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def outside(*_: Any, **__: Any) -> Any:
+        raise OutsidePrefixError("not asked for")
+
+    monkeypatch.setattr(listing, "list_page", outside)
+    async with Transfer() as transfer:
+        found = await sizes_of_keys(transfer._running(), tree_bucket, ["dir-x", "dir/b", "dir/none"])
+    assert found == {"dir-x": 1, "dir/b": 2}

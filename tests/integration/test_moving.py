@@ -1,5 +1,6 @@
 """Moves: what goes, what stays, and that nothing goes before its copy is safe."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,10 +23,16 @@ from tests.support.servers import S3Server
 from transfer import ConnectionOptions, Transfer, TransferOptions
 from transfer.engine import moving, same_object, source_removal
 from transfer.engine.context import Context
+from transfer.engine.copy_request import check_request
 from transfer.engine.items import CopyItem
+from transfer.engine.move_sources import SourceKeys
 from transfer.model.errors import SourceChangedError, StoreError, UsageError
-from transfer.model.locations import S3Location
-from transfer.model.receipts import Failure, Outcome, Receipt
+from transfer.model.filters import FilterRule, Filters
+from transfer.model.locations import S3Location, parse_s3_location
+from transfer.model.objects import ObjectProperties
+from transfer.model.options import CopyDirective
+from transfer.model.receipts import Failure, Outcome, Receipt, Skip
+from transfer.plan.filters import compile_filters
 from transfer.stores.s3 import listing
 from transfer.stores.s3.store import S3Store
 
@@ -271,6 +278,179 @@ def test_names_that_may_be_one(source: str, destination: str, has_second: bool, 
     assert same_object.may_be_one(cast(Context, context), item) is expected
     apart = CopyItem(S3Location(source, "k"), S3Location(destination, "other"))
     assert not same_object.may_be_one(cast(Context, context), apart)
+
+
+@pytest.mark.parametrize(
+    ("to", "refused", "there"),
+    [
+        ("", ["a/a/x"], {"a/a/x": b"inner", "x": b"outer", "b/x": b"other"}),
+        ("a/b/", ["a/a/x", "a/b/x", "a/x"], {"a/a/x": b"inner", "a/x": b"outer", "a/b/x": b"other"}),
+    ],
+)
+async def test_another_name_of_the_store_overwrites_no_source(
+    oracle: Any, bucket: str, server: S3Server, to: str, refused: list[str], there: dict[str, bytes]
+) -> None:
+    put_objects(oracle, bucket, {"a/a/x": b"inner", "a/x": b"outer", "a/b/x": b"other"})
+    other = ConnectionOptions(endpoint_url=server.endpoint_url.replace("127.0.0.1", "localhost"), stall_seconds=20)
+
+    async with Transfer(destination=other) as transfer:
+        stream = transfer.move_many(
+            [f"s3://{bucket}/a/"], f"s3://{bucket}/{to}", recursive=True, removes_unverified=True
+        )
+        outcomes = await settled(stream)
+
+    assert sorted(failure.source for failure in _failures(outcomes)) == [f"s3://{bucket}/{key}" for key in refused]
+    assert objects_in(oracle, bucket) == there
+
+
+@pytest.mark.parametrize("moves", [True, False])
+async def test_a_tree_does_not_go_into_itself_as_another_user(
+    oracle: Any, bucket: str, server: S3Server, monkeypatch: pytest.MonkeyPatch, moves: bool
+) -> None:
+    put_objects(oracle, bucket, {"a/x": b"1"})
+    other = ConnectionOptions(endpoint_url=server.endpoint_url, stall_seconds=20)
+    monkeypatch.setattr(S3Store, "is_same_as", _never_the_same)
+
+    async with Transfer(destination=other) as transfer:
+        carry_out = transfer.move_many if moves else transfer.copy_many
+        with pytest.raises(UsageError, match="without end"):
+            await settled(carry_out([f"s3://{bucket}/a/"], f"s3://{bucket}/a/b/", recursive=True))
+
+    assert objects_in(oracle, bucket) == {"a/x": b"1"}
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "is_held"),
+    [
+        ("s3://one/a/", "s3://one/a/x", True),
+        ("s3://one/a/", "s3://one/b", False),
+        ("s3://one/a/", "s3://two/a/x", False),
+        ("s3://one/a/", "s3://point-abc-s3alias/a/x", True),
+        ("s3://one/a[1]/", "s3://one/a[1]/x", True),
+    ],
+)
+def test_sources_are_known_by_their_names(source: str, place: str, is_held: bool) -> None:
+    request = check_request([source], "s3://one/to/", recursive=True, raw=False, moves=True)
+
+    assert SourceKeys(request, compile_filters(Filters())).holds(parse_s3_location(place)) is is_held
+
+
+async def test_what_a_filter_leaves_out_is_no_source(oracle: Any, bucket: str) -> None:
+    put_objects(oracle, bucket, {"a": b"1", "old/b": b"2"})
+    options = TransferOptions(filters=Filters((FilterRule("/old/", includes=False),)))
+
+    outcomes = await _moved(
+        f"s3://{bucket}/", to=f"s3://{bucket}/old/", options=options, recursive=True, unverified=True
+    )
+
+    assert not _failures(outcomes)
+    assert objects_in(oracle, bucket) == {"old/a": b"1", "old/b": b"2"}
+
+
+async def test_a_source_that_is_meant_twice_goes_once_and_both_copies_are_told(
+    oracle: Any, bucket: str, tmp_path: Path
+) -> None:
+    put_objects(oracle, bucket, {"a/x/k": b"1", "a/l": b"2"})
+
+    outcomes = await _moved(
+        f"s3://{bucket}/a/", f"s3://{bucket}/a/x/", to=f"{tmp_path}/out", recursive=True, unverified=True
+    )
+
+    removed = [outcome.destination for outcome in outcomes if isinstance(outcome, Receipt) and outcome.source_removed]
+    assert sorted(removed) == [f"{tmp_path}/out/{name}" for name in ("k", "l", "x/k")]
+    assert keys_in(oracle, bucket) == []
+    assert read_tree(tmp_path / "out") == {"x/k": b"1", "k": b"1", "l": b"2"}
+
+
+@pytest.mark.parametrize(
+    "properties", [ObjectProperties(content_type="text/plain"), ObjectProperties(tags={"new": "tag"})]
+)
+async def test_what_belongs_to_an_object_is_not_lost_by_naming_one_property(
+    oracle: Any, bucket: str, properties: ObjectProperties
+) -> None:
+    oracle.put_object(Bucket=bucket, Key="a", Body=b"1", Metadata={"owner": "me"}, Tagging="old=tag")
+
+    with pytest.raises(UsageError, match="would be lost"):
+        await _moved(f"s3://{bucket}/a", to=f"s3://{bucket}/b", options=TransferOptions(properties=properties))
+    assert keys_in(oracle, bucket) == ["a"]
+
+    replacing = TransferOptions(
+        properties=properties, metadata_directive=CopyDirective.REPLACE, tagging_directive=CopyDirective.REPLACE
+    )
+    await _moved(f"s3://{bucket}/a", to=f"s3://{bucket}/b", options=replacing)
+    assert keys_in(oracle, bucket) == ["b"]
+
+
+async def test_a_tree_that_is_gone_is_told_though_an_earlier_run_may_have_moved_it(
+    oracle: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_objects(oracle, bucket, {f"a/{number}": b"1" for number in range(3)})
+    options = TransferOptions(state_folder=str(tmp_path / "state"), concurrency=1)
+
+    async def killed(_: moving.Moving) -> Any:
+        raise OSError("the end of the process")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(moving.Moving, "finish", killed)
+        with pytest.raises(OSError, match="the end"):
+            await _moved(f"s3://{bucket}/a/", to=f"{tmp_path}/out", options=options, recursive=True)
+    for key in keys_in(oracle, bucket):
+        oracle.delete_object(Bucket=bucket, Key=key)
+
+    (outcome,) = await _moved(f"s3://{bucket}/a/", to=f"{tmp_path}/out", options=options, recursive=True)
+
+    assert isinstance(outcome, Skip)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_an_object_that_is_gone_was_moved_earlier_only_if_the_destination_has_it(
+    oracle: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    put_objects(oracle, bucket, {"a": b"1", "b": b"2"})
+    options = TransferOptions(state_folder=str(tmp_path / "state"), concurrency=1)
+    sources = [f"s3://{bucket}/a", f"s3://{bucket}/b"]
+
+    async def killed(_: moving.Moving) -> Any:
+        raise OSError("the end of the process")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(moving.Moving, "finish", killed)
+        with pytest.raises(OSError, match="the end"):
+            await _moved(*sources, to=f"s3://{bucket}/to/", options=options, unverified=True)
+    oracle.delete_object(Bucket=bucket, Key="a")
+    if not is_there:
+        oracle.delete_object(Bucket=bucket, Key="to/a")
+
+    outcomes = await _moved(*sources, to=f"s3://{bucket}/to/", options=options, unverified=True)
+
+    assert [failure.source for failure in _failures(outcomes)] == ([] if is_there else sources[:1])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the system does not tell when a file changed")
+def test_file_that_changed_in_its_time_is_not_what_was_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"AAAA")
+    seen = source_removal.FileSeen.of(str(path))
+    times = path.stat()
+    while seen == source_removal.FileSeen.of(str(path)):
+        path.write_bytes(b"BBBB")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    with pytest.raises(SourceChangedError):
+        source_removal.remove_file(str(path), seen)
+
+    assert path.read_bytes() == b"BBBB"
+
+
+async def test_both_names_of_one_file_move(oracle: Any, bucket: str, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"a": b"1"})
+    os.link(tmp_path / "a", tmp_path / "b")
+
+    outcomes = await _moved(str(tmp_path), to=f"s3://{bucket}/", recursive=True)
+
+    assert not _failures(outcomes)
+    assert objects_in(oracle, bucket) == {"a": b"1", "b": b"1"}
+    assert read_tree(tmp_path) == {}
 
 
 async def test_store_that_takes_no_conditions_is_asked_without(

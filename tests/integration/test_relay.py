@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Direction, FlipBit
 from tests.support.servers import S3Server, make_s3_client
 from transfer import Transfer, TransferOptions
+from transfer.engine import copied_properties
 from transfer.engine.memory import MemoryBudget
 from transfer.model.checksums import ChecksumAlgorithm, VerifiedBy
 from transfer.model.errors import ChecksumMismatchError, ConfigurationError, StoreError, UsageError
-from transfer.model.options import ConnectionOptions
+from transfer.model.locations import S3Location
+from transfer.model.options import ConnectionOptions, CopyDirective
 from transfer.model.receipts import Mover, Receipt
-from transfer.stores.s3.store import Call
+from transfer.stores.s3 import objects, tagging
+from transfer.stores.s3.store import Call, S3Store
 from transfer.wire.connection import Response
 from transfer.wire.flow import Flow
 
@@ -266,6 +269,77 @@ async def test_what_belongs_to_an_object_goes_with_it(ends: Ends, size: int) -> 
     assert found["Metadata"] == {"mtime": "1.5", "colour": "blue"}
     tags = ends.there.oracle.get_object_tagging(Bucket=ends.there.bucket, Key="key")["TagSet"]
     assert {tag["Key"]: tag["Value"] for tag in tags} == {"a": "1", "b": "two words"}
+
+
+class Tags:
+    """How a store answers when it is asked for tags, and how often it was."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, status: int | None = None) -> None:
+        self.asked = 0
+        self._status = status
+        self._real = tagging.get_tags
+        patch.setattr(copied_properties, "get_tags", self._get)
+
+    async def _get(self, store: S3Store, location: S3Location) -> dict[str, str]:
+        self.asked += 1
+        if self._status is not None:
+            raise StoreError("no", status=self._status, code="Refused", subject=str(location))
+        return await self._real(store, location)
+
+
+def count_no_tags(patch: pytest.MonkeyPatch) -> None:
+    """As S3 answers whoever may not read tags (AWS: GetObject)."""
+    real = objects.object_info
+    patch.setattr(objects, "object_info", lambda *told: replace(real(*told), tag_count=None))
+
+
+@pytest.mark.parametrize("size", [1000, MULTIPART_SIZE])
+async def test_a_move_keeps_the_source_whose_tags_cannot_be_read(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    ends.here.put(sample(size), Tagging="a=1")
+    count_no_tags(monkeypatch)
+    Tags(monkeypatch, status=403)
+
+    async with ends.transfer() as transfer:
+        (receipt,) = await settled(transfer.move_many([ends.here.url("key")], ends.there.url("key")))
+    assert isinstance(receipt, Receipt)
+    assert (receipt.tags_unread, receipt.source_removed) == (True, False)
+    assert ends.here.get() == ends.there.get() == sample(size)
+
+    async with ends.transfer(TransferOptions(tagging_directive=CopyDirective.REPLACE)) as transfer:
+        (receipt,) = await settled(transfer.move_many([ends.here.url("key")], ends.there.url("key")))
+    assert isinstance(receipt, Receipt)
+    assert (receipt.tags_unread, receipt.source_removed) == (False, True)
+    assert keys_in(ends.here.oracle, ends.here.bucket) == []
+
+
+async def test_small_objects_are_not_asked_for_tags_once_it_is_known_that_they_are_told(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_objects(ends.here.oracle, ends.here.bucket, {f"tree/{number}": b"1" for number in range(40)})
+    ends.here.put(b"2", "tree/tagged", Tagging="a=1")
+    tags = Tags(monkeypatch)
+
+    async with ends.transfer(TransferOptions(concurrency=1)) as transfer:
+        receipts = await settled(transfer.copy_tree(ends.here.url("tree/"), ends.there.url("tree/")))
+
+    assert not any(isinstance(receipt, Receipt) and receipt.tags_unread for receipt in receipts)
+    assert 1 <= tags.asked < 20
+    found = ends.there.oracle.get_object_tagging(Bucket=ends.there.bucket, Key="tree/tagged")["TagSet"]
+    assert found == [{"Key": "a", "Value": "1"}]
+
+
+async def test_a_store_without_tags_has_none_to_lose(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends.here.put(b"content")
+    count_no_tags(monkeypatch)
+    Tags(monkeypatch, status=501)
+
+    async with ends.transfer() as transfer:
+        (receipt,) = await settled(transfer.move_many([ends.here.url("key")], ends.there.url("key")))
+
+    assert isinstance(receipt, Receipt)
+    assert (receipt.tags_unread, receipt.source_removed) == (False, True)
 
 
 @pytest.fixture

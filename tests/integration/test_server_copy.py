@@ -24,7 +24,7 @@ from transfer.engine.items import CopyItem
 from transfer.engine.job import Job
 from transfer.engine.server_copy import copy_object
 from transfer.model.checksums import ChecksumAlgorithm, VerifiedBy
-from transfer.model.errors import ChecksumMismatchError, StoreError, UsageError
+from transfer.model.errors import ChecksumMismatchError, StoreError, UsageError, WireError
 from transfer.model.events import Event, Warned
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject, ObjectProperties
@@ -567,7 +567,7 @@ async def test_a_tree_that_failed_in_part_is_finished_later(
 
 
 @pytest.mark.usefixtures("in_parts")
-async def test_tags_that_cannot_be_read_are_told_once(
+async def test_tags_that_cannot_be_read_are_told_of_each_object(
     oracle: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_full(oracle, bucket, "x/a", LARGE)
@@ -579,11 +579,12 @@ async def test_tags_that_cannot_be_read_are_told_once(
     monkeypatch.setattr(copied_properties, "get_tags", refuse)
     events: list[Event] = []
     async with Transfer(options=TransferOptions(part_size_bytes=PART), on_event=events.append) as transfer:
-        await settled(transfer.copy_tree(f"s3://{bucket}/x", f"s3://{bucket}/y"))
+        receipts = await settled(transfer.copy_tree(f"s3://{bucket}/x", f"s3://{bucket}/y"))
 
     assert get_object(oracle, bucket, "y/b") == LARGE
     assert tags_of(oracle, bucket, "y/a") == {}
-    assert len([event for event in events if isinstance(event, Warned) and "tags" in event.message]) == 1
+    assert [isinstance(receipt, Receipt) and receipt.tags_unread for receipt in receipts] == [True, True]
+    assert len([event for event in events if isinstance(event, Warned) and "tags" in event.message]) == 2
 
 
 async def test_an_archived_object_has_to_be_restored_first(moto: S3Server, s3_client: Any) -> None:
@@ -594,3 +595,41 @@ async def test_an_archived_object_has_to_be_restored_first(moto: S3Server, s3_cl
     async with Transfer(endpoint_url=moto.endpoint_url) as transfer:
         with pytest.raises(TransferError, match="restore it first"):
             await transfer.copy("s3://archive-of-copies/a", "s3://archive-of-copies/b")
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_a_copy_onto_itself_whose_answer_is_lost_is_told_from_another_object(
+    oracle: Any, bucket: str, monkeypatch: pytest.MonkeyPatch, is_ours: bool
+) -> None:
+    put_objects(oracle, bucket, {"a": b"content"})
+    genuine = copying.copy_object
+    requests = 0
+
+    async def copy_once(store: Any, source: Any, destination: S3Location, headers: Any) -> Written:
+        nonlocal requests
+        requests += 1
+        if requests > 1:
+            raise StoreError("the ETag is another one", status=412, code="PreconditionFailed")
+        if is_ours:
+            await genuine(store, source, destination, headers)
+        else:
+            put_objects(oracle, bucket, {"a": b"changed"})
+        raise WireError("the connection broke")
+
+    monkeypatch.setattr(copying, "copy_object", copy_once)
+    replacing: dict[str, Any] = {
+        "metadata_directive": CopyDirective.REPLACE,
+        "properties": ObjectProperties(metadata={"k": "v"}),
+    }
+    (outcome,) = await copied(f"s3://{bucket}/a", f"s3://{bucket}/a", **replacing)
+
+    assert requests == 2
+    if is_ours:
+        assert isinstance(outcome, Receipt)
+        assert outcome.verified_by is not VerifiedBy.UNVERIFIED
+        assert oracle.head_object(Bucket=bucket, Key="a")["Metadata"] == {"k": "v"}
+    else:
+        assert isinstance(outcome, Failure)
+        assert isinstance(outcome.error, StoreError)
+        assert outcome.error.status == 412
+        assert get_object(oracle, bucket, "a") == b"changed"

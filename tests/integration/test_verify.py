@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import botocore.session
 import pytest
@@ -12,7 +12,7 @@ from botocore.config import Config
 from tests.integration.samples import MIB, MULTIPART_SIZE, PART, put_objects, sample, settled, write_tree
 from tests.support.servers import S3Server
 from transfer import Transfer, TransferOptions
-from transfer.engine import auditing, trees
+from transfer.engine import auditing, part_lengths, trees
 from transfer.model.audits import Audited, Finding, Recorded
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
 from transfer.model.entries import Entry
@@ -29,6 +29,7 @@ from transfer.model.locations import LocalLocation, S3Location
 from transfer.model.objects import ListedObject
 from transfer.model.receipts import Failure, Skip
 from transfer.stores.local.source import SourceFile
+from transfer.stores.s3 import objects
 
 MATCH, DIFFERS, MISSING, EXTRA, UNVERIFIABLE = Finding
 TREE = {
@@ -196,6 +197,27 @@ async def test_parts_of_different_sizes(seaweed: S3Server, seaweed_oracle: Any, 
     assert (await one(tmp_path / "film", "s3://uneven-parts/film")).finding is MATCH
     flip(tmp_path / "film", 11 * MIB)
     assert (await one(tmp_path / "film", "s3://uneven-parts/film")).finding is DIFFERS
+
+
+async def test_parts_of_which_only_the_first_is_told_prove_no_difference(
+    seaweed: S3Server, seaweed_oracle: Any, seaweed_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del seaweed
+    real = objects.head_part
+
+    async def refused(*_: object) -> Never:
+        raise StoreError("no", status=403, code="AccessDenied")
+
+    async def first_alone(store: Any, location: S3Location, number: int, etag: str) -> int | None:
+        return await real(store, location, number, etag) if number == 1 else await refused()
+
+    monkeypatch.setattr(part_lengths, "list_part_lengths", refused)
+    monkeypatch.setattr(part_lengths, "head_part", first_alone)
+    content = sample(16 * MIB)
+    (tmp_path / "film").write_bytes(content)
+    for lengths, expected in (((6 * MIB, 5 * MIB, 5 * MIB), UNVERIFIABLE), ((6 * MIB, 6 * MIB, 4 * MIB), MATCH)):
+        send_in_parts(seaweed_oracle, seaweed_bucket, "film", content, lengths)
+        assert (await one(tmp_path / "film", f"s3://{seaweed_bucket}/film")).finding is expected
 
 
 def send_in_parts(client: Any, bucket: str, key: str, content: bytes, lengths: tuple[int, ...]) -> None:

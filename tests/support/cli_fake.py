@@ -49,6 +49,7 @@ class Script:
     cleanup_began: threading.Event = field(default_factory=threading.Event)
     cleanup_may_end: threading.Event | None = None
     cleaned_up: bool = False
+    is_dry_run: bool = False
 
 
 class ScriptedTransfer:
@@ -81,16 +82,30 @@ class ScriptedTransfer:
         self.script.cleaned_up = True
 
     async def copy_many(
-        self, sources: Sequence[str], destination: str, *, recursive: bool = False, raw: bool = False
+        self,
+        sources: Sequence[str],
+        destination: str,
+        *,
+        recursive: bool = False,
+        raw: bool = False,
+        dry_run: bool = False,
     ) -> AsyncIterator[Outcome]:
+        self.script.is_dry_run = dry_run
         self.script.calls.append(("cp", list(sources), destination, recursive, raw))
         for outcome in await self._settled():
             yield outcome
         await self._ended()
 
-    async def remove_many(
-        self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False
+    async def move_many(
+        self, sources: Sequence[str], destination: str, *, removes_unverified: bool = False, **options: bool
     ) -> AsyncIterator[Outcome]:
+        async for outcome in self.copy_many(sources, destination, **options):
+            yield outcome
+
+    async def remove_many(
+        self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False, dry_run: bool = False
+    ) -> AsyncIterator[Outcome]:
+        self.script.is_dry_run = dry_run
         self.script.calls.append(("rm", list(urls), recursive, raw))
         for outcome in await self._settled():
             yield outcome

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from transfer.model.errors import TransferError
+from transfer.model.errors import StoreError, TransferError, WireError
 from transfer.model.objects import ListedObject, ListPage
+
+REFUSED = StoreError("no", status=403, code="AccessDenied")
 
 
 def by_bytes(key: str) -> object:
@@ -92,10 +94,34 @@ class ChangingStore:
         return replace(page, next_token=page.objects[-1].key if page.next_token else None)
 
 
+class SparseStore:
+    """A store whose pages may be short or empty wherever they are, and may fail. All of it is allowed but the latter.
+
+    A token is a position and a number of its own, as no two answers of such stores need to be alike.
+    """
+
+    def __init__(self, store: ListedStore, chance: random.Random, *, empty_share: float, failing_share: float) -> None:
+        self._store = store
+        self._chance = chance
+        self._empty_share = empty_share
+        self._failing_share = failing_share
+        self._answers = 0
+
+    def page(self, prefix: str, start_after: str, token: str | None, page_keys: int) -> ListPage:
+        """Answer one request."""
+        self._answers += 1
+        if self._chance.random() < self._failing_share:
+            raise self._chance.choice([REFUSED, StoreError("no", status=503, code="SlowDown"), WireError("gone")])
+        position = None if token is None else token.split(".")[0]
+        is_empty = self._chance.random() < self._empty_share
+        page = self._store.page(prefix, start_after, position, 0 if is_empty else self._chance.randint(1, page_keys))
+        return page if page.next_token is None else replace(page, next_token=f"{page.next_token}.{self._answers}")
+
+
 class SlowPages:
     """``list_page`` of a store in memory, whose answers take so many turns of the event loop."""
 
-    def __init__(self, store: ListedStore, seed: int = 0, slowest_turns: int = 5) -> None:
+    def __init__(self, store: ListedStore | SparseStore, seed: int = 0, slowest_turns: int = 5) -> None:
         self.store = store
         self.in_flight = 0
         self.most_in_flight = 0
@@ -111,7 +137,9 @@ class SlowPages:
         start_after: str = "",
         token: str | None = None,
         page_keys: int = 1000,
+        delimiter: str = "",
     ) -> ListPage:
+        assert not delimiter
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:

@@ -1,4 +1,4 @@
-"""A store in memory that lists its keys and does nothing else, with the habits of servers that only know version 1.
+"""A store in memory that lists its keys and removes none, with the habits of servers that only know version 1.
 
 Owns pages, markers, prefixes, folding and encodings of ListObjects in both versions.
 """
@@ -13,7 +13,9 @@ from tests.support.http_server import HttpServer, Peer
 
 @dataclass(slots=True)
 class ListingStore:
-    """What is stored, and how the server behaves; ``asked`` holds the query of every request.
+    """What is stored, and how the server behaves; ``asked`` holds the query of every request for a page.
+
+    ``removals`` holds what was sent with each request to remove some keys, of which nothing is done.
 
     Attributes:
         refuses_version_2: The status and code with which it does.
@@ -21,6 +23,7 @@ class ListingStore:
         tells_marker: Version 1 repeats the marker of the request.
         tells_next_marker: How version 1 writes where it goes on: "" for not at all, "plain" or "encoded".
         forgets_tokens: Version 2 is cut short without a token from this page on.
+        strays: Names that each page begins with from this request on, whatever it was to show.
     """
 
     keys: Sequence[str]
@@ -31,7 +34,9 @@ class ListingStore:
     tells_next_marker: str = ""
     forgets_tokens: int | None = None
     refuses_version_1: bool = False
+    strays: Mapping[int, Sequence[str]] = field(default_factory=dict)
     asked: list[Mapping[str, str]] = field(default_factory=list)
+    removals: list[bytes] = field(default_factory=list)
 
     def server(self) -> HttpServer:
         """A server of this store, path style, any bucket."""
@@ -41,6 +46,10 @@ class ListingStore:
         while True:
             asked = await peer.request()
             query = dict(parse_qsl(urlsplit(asked.head.target).query, keep_blank_values=True))
+            if "delete" in query:
+                self.removals.append(asked.body)
+                await peer.answer(b"<DeleteResult/>")
+                continue
             self.asked.append(query)
             is_new = "list-type" in query
             if is_new and self.refuses_version_2:
@@ -57,13 +66,17 @@ class ListingStore:
         rest = [name for name in names if name > after]
         page = rest[: self.page_entries]
         is_truncated = len(rest) > len(page)
+        strays = [name for first, names in self.strays.items() if len(self.asked) >= first for name in names]
+        page = [self._folded(name, query) for name in strays] + page
         objects = "".join(
-            f"<Contents><Key>{_encoded(name)}</Key><Size>1</Size></Contents>" for name in page if name in self.keys
+            f"<Contents><Key>{_encoded(name)}</Key><Size>1</Size></Contents>"
+            for name in page
+            if name in self.keys or name in strays
         )
         folders = "".join(
             f"<CommonPrefixes><Prefix>{_encoded(name)}</Prefix></CommonPrefixes>"
             for name in page
-            if name not in self.keys
+            if name not in self.keys and name not in strays
         )
         return (
             f"<ListBucketResult><IsTruncated>{str(is_truncated).lower()}</IsTruncated>"

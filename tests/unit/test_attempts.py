@@ -256,6 +256,30 @@ def test_which_failures_end_the_run(failure: TransferError, ends: bool, bench: B
     assert bench.attempts.ends_run(failure) is ends
 
 
+@pytest.mark.parametrize(
+    ("failure", "before", "after"),
+    [
+        (answer(404, "NoSuchBucket"), False, False),
+        (answer(400, "InvalidBucketName"), False, False),
+        (answer(403, "AllAccessDisabled"), False, False),
+        (answer(507, "XMinioStorageFull"), False, False),
+        (answer(403, "AccessDenied"), False, False),
+        (answer(403, "InvalidAccessKeyId"), True, True),
+        (answer(400, "ExpiredToken"), True, True),
+        (answer(403, "SignatureDoesNotMatch"), True, False),
+        (ConnectError("cannot connect"), True, False),
+        (TlsError("not trusted"), True, False),
+        (ConfigurationError("no credentials"), True, False),
+    ],
+)
+async def test_what_no_other_request_could_do_without(
+    failure: TransferError, before: bool, after: bool, bench: Bench
+) -> None:
+    assert bench.attempts.ends_all(failure) is before
+    await bench.run()
+    assert bench.attempts.ends_all(failure) is after
+
+
 async def test_a_refused_signature_ends_the_run_until_one_was_accepted(bench: Bench) -> None:
     refused = answer(403, "SignatureDoesNotMatch")
     with pytest.raises(StoreError):

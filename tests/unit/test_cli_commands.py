@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 from tests.support.cli_fake import Script, receipt, scripted
 from transfer.__main__ import main
 from transfer.cli.exit_codes import ExitCode, code_of_end
+from transfer.cli.summary_lines import rate_of
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
 from transfer.model.errors import ConfigurationError, LocalFileError, StoreError, UsageError
 from transfer.model.events import ConcurrencyChanged, RequestRetried, Warned
 from transfer.model.objects import CommonPrefix, ListedObject, ObjectInfo
 from transfer.model.options import AddressingStyle, UnsafeKeyPolicy
-from transfer.model.receipts import Failure, Removal, Skip
+from transfer.model.receipts import Failure, Intent, Removal, Skip
+from transfer.model.sync import Change
 
 DENIED = StoreError("access denied", status=403, code="AccessDenied", subject="s3://b/x", remedy="ask for access")
 
@@ -120,6 +123,12 @@ def test_the_summary_of_a_run_cut_short_has_the_exit_code_of_the_process(
     assert summary["exit_code"] == code
 
 
+def test_tags_that_could_not_be_read_are_a_warning(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.outcomes = [replace(receipt(), tags_unread=True)]
+    assert main(["cp", "a", "s3://b/"]) == 3
+    assert "1 without tags" in capsys.readouterr().err
+
+
 def test_a_cancelled_run_was_interrupted() -> None:
     assert code_of_end(asyncio.CancelledError()) is ExitCode.INTERRUPTED
 
@@ -170,6 +179,7 @@ def test_json_writes_every_message_as_an_object(engine: Script, capsys: pytest.C
         "mover_reason": None,
         "resumed_bytes": 0,
         "source_removed": False,
+        "tags_unread": False,
     }
     assert failed["type"] == "error"
     assert failed["kind"] == "store"
@@ -227,7 +237,7 @@ def test_the_manifest_gets_a_line_per_receipt_and_is_appended_to(engine: Script,
     assert [json.loads(line)["source"] for line in lines] == ["a", "b"]
     assert set(json.loads(lines[0])) == {
         *("source", "destination", "size", "etag", "version_id", "checksum", "verified_by"),
-        *("seconds", "retries", "mover", "mover_reason", "resumed_bytes", "source_removed"),
+        *("seconds", "retries", "mover", "mover_reason", "resumed_bytes", "source_removed", "tags_unread"),
     }
 
 
@@ -350,6 +360,62 @@ def test_rm_says_what_is_gone(engine: Script, capsys: pytest.CaptureFixture[str]
     assert told.out == "rm s3://b/a\n"
     assert told.err.splitlines()[1].startswith("removed 1 object in ")
     assert engine.calls == [("rm", ["s3://b/p/"], True, False)]
+
+
+@pytest.mark.parametrize("command", ["cp", "mv", "rm"])
+def test_a_dry_run_reaches_the_engine(engine: Script, command: str) -> None:
+    words = ["s3://b/a"] if command == "rm" else ["s3://b/a", "s3://b/c"]
+    for option in ("-n", "--dry-run"):
+        engine.is_dry_run = False
+        assert main([command, option, *words]) == 0
+        assert engine.is_dry_run
+    main([command, *words])
+    assert not engine.is_dry_run
+
+
+def test_a_dry_run_tells_sizes_and_reasons(engine: Script, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    engine.outcomes = [
+        Intent("a", "s3://b/a", 3, Change.NEW),
+        Intent("b", "s3://b/b", 2048, Change.SIZE),
+        Intent("c", "s3://b/c", 7, moves=True),
+        Intent("-", "s3://b/d", None),
+        Removal("s3://b/e", is_dry_run=True, size=5),
+    ]
+    manifest = tmp_path / "receipts"
+    assert main(["cp", "-n", "x", "s3://b/", "--manifest", str(manifest)]) == 0
+    told = capsys.readouterr()
+    assert told.out.splitlines() == [
+        "would cp a s3://b/a (new, 3 B)",
+        "would cp b s3://b/b (overwrites: size differs, 2.0 KiB)",
+        "would mv c s3://b/c (7 B)",
+        "would cp - s3://b/d",
+        "would rm s3://b/e (5 B)",
+    ]
+    assert told.err == "would move 4 objects, 2.0 KiB, 1 would be removed\n"
+    assert not manifest.exists()
+    main(["cp", "-n", "x", "s3://b/", "--json"])
+    *plan, summary = json_lines(capsys.readouterr().out)
+    assert [line["type"] for line in plan] == ["would_copy", "would_copy", "would_move", "would_copy", "would_remove"]
+    assert [line["size"] for line in plan] == [3, 2048, 7, None, 5]
+    assert [line.get("change") for line in plan] == ["new", "size", None, None, None]
+    assert (summary["moved_bytes"], summary["would_move_bytes"], summary["would_remove_bytes"]) == (0, 2058, 5)
+
+
+def test_a_dry_run_of_rm_sums_up(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.outcomes = [Removal("s3://b/a", is_dry_run=True, size=2048), Removal("s3://b/b", is_dry_run=True)]
+    assert main(["rm", "-rn", "s3://b/"]) == 0
+    assert capsys.readouterr().err == "would remove 2 objects, 2.0 KiB\n"
+    engine.outcomes = []
+    main(["rm", "-rn", "s3://b/"])
+    assert capsys.readouterr().err == "would remove 0 objects\n"
+
+
+@pytest.mark.parametrize(
+    ("moved_bytes", "seconds", "told"),
+    [(1 << 20, 1.0, " (1.0 MiB/s)"), ((1 << 20) - 1, 9.0, ""), (1 << 30, 0.9, ""), (0, 0.0, "")],
+)
+def test_what_was_little_or_short_has_no_rate(moved_bytes: int, seconds: float, told: str) -> None:
+    assert rate_of(moved_bytes, seconds) == told
 
 
 def test_buckets_are_made_and_removed(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:

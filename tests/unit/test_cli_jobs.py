@@ -46,9 +46,15 @@ class JobTransfer(ScriptedTransfer):
     script: JobScript
 
     async def copy_many(
-        self, sources: Sequence[str], destination: str, *, recursive: bool = False, raw: bool = False
+        self,
+        sources: Sequence[str],
+        destination: str,
+        *,
+        recursive: bool = False,
+        raw: bool = False,
+        dry_run: bool = False,
     ) -> AsyncIterator[Outcome]:
-        async for outcome in super().copy_many(sources, destination, recursive=recursive, raw=raw):
+        async for outcome in super().copy_many(sources, destination, recursive=recursive, raw=raw, dry_run=dry_run):
             yield outcome
         assert self.script.options is not None
         if self.script.is_elsewhere or any(isinstance(outcome, Failure) for outcome in self.script.outcomes):

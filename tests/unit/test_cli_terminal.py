@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from tests.support.cli_fake import Script, receipt, scripted
 from transfer.__main__ import main
 from transfer.cli.escape import printable
-from transfer.cli.progress import Bar, bar_format
+from transfer.cli.progress import Activity, Bar, bar_format, total_of
 from transfer.engine.standard_streams import standard_input, standard_output
 from transfer.model.errors import LocalFileError
 from transfer.model.objects import ListedObject
 from transfer.model.progress import Progress
-from transfer.model.receipts import Failure
+from transfer.model.receipts import Failure, Removal
 
 HEAVY = {"aiobotocore", "asyncio", "botocore", "moto", "rich", "tqdm", "typer"}
 
@@ -84,6 +84,64 @@ def test_the_end_is_announced_only_when_all_settled() -> None:
     assert bar_format(empty_files, 0.0).startswith("100% ")
 
 
+def test_a_phase_of_comparing_tells_what_was_looked_at() -> None:
+    asked = Progress(items_checked=40, items_equal=30, total_is_final=True)
+    assert bar_format(asked, 0.0) == "checked 40, 0 to copy"
+    listed = Progress(items_equal=5000, bytes_read=1 << 30)
+    assert bar_format(listed, 0.0) == "checked 5000, 0 to copy, 1.0 GiB read"
+    found = Progress(items_equal=5000, items_planned=1, bytes_planned=1 << 20, items_checked=3)
+    assert bar_format(found, 0.0) == "0 B of 1.0 MiB or more, 0 B/s, 0 of 1+ object"
+    planned = Progress(items_planned=3, items_done=1, items_equal=7)
+    assert bar_format(planned, 0.0, Activity.PLANNING) == "checked 10, 3 to copy"
+
+
+def test_a_phase_of_removing_has_its_own_total() -> None:
+    copied = {"items_planned": 2, "items_done": 2, "bytes_moved": 9, "bytes_planned": 9}
+    gone = Progress(**copied, items_to_remove=10_000, items_removed=4200, total_is_final=True)
+    assert bar_format(gone, 0.0) == " 42% |{bar}| removed 4200 of 10000"
+    found = Progress(items_to_remove=3000, items_removed=1000, items_failed=2)
+    assert bar_format(found, 0.0, Activity.REMOVING) == "removed 1000 of 3000+, 2 failed"
+
+
+def test_verifying_tells_what_was_compared() -> None:
+    compared = Progress(items_checked=12, items_failed=1, bytes_read=2048)
+    assert bar_format(compared, 0.0, Activity.CHECKING) == "checked 12, 2.0 KiB read, 1 failed"
+
+
+@given(columns=st.integers(20, 200), moved=st.integers(0, 1 << 40), items=st.integers(1, 10**9))
+def test_narrow_terminals_keep_the_figures(columns: int, moved: int, items: int) -> None:
+    now = Progress(moved, 1 << 40, items_planned=items, items_done=items // 2, total_is_final=True)
+    line = bar_format(now, 5e7, columns=columns)
+    assert f"{items // 2} of {items} object" in line
+    assert ("{bar}" in line) <= (columns >= 80)
+    if "{bar}" in line:
+        assert len(line) - len("{bar}") + 8 <= columns
+    if columns >= 80:
+        assert len(line) < columns or "{bar}" in line
+
+
+def test_many_commands_are_counted_together() -> None:
+    parts = (Progress(1, 10, items_planned=2, total_is_final=True), Progress(2, 20, items_planned=3, items_removed=4))
+    total = total_of(parts)
+    assert (total.bytes_moved, total.bytes_planned, total.items_planned, total.items_removed) == (3, 30, 5, 4)
+    assert not total.total_is_final
+    total.items_to_remove = 5
+    line = bar_format(total, 0.0, Activity.MANY)
+    assert line == "3 B of 30 B or more, 0 B/s, 0 of 5+ objects, removed 4 of 5+"
+
+
+def test_a_command_that_ended_stays_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    bar = Bar(Progress(items_planned=1), Activity.MANY)
+    with bar.joined(Progress(512, 512, items_planned=1, items_done=1)):
+        bar.draw()
+    bar.draw()
+    bar.close()
+    assert screen.getvalue().count("512 B, ") == 2
+    assert "1 of 2+ objects" in screen.getvalue()
+
+
 def test_the_bar_survives_bytes_that_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
@@ -130,6 +188,21 @@ def test_a_person_sees_bar_failures_and_summary_but_no_items(engine: Script, mon
     assert main(["cp", "a", "s3://b/"]) == 0
     assert out.getvalue() == ""
     assert err.getvalue().rpartition("\r")[2].startswith("moved 1 object, 2.0 KiB in ")
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"), [([], 0), (["-v"], 1), (["--dry-run"], 1)], ids=["counted", "verbose", "dry run"]
+)
+def test_a_person_sees_removals_as_a_count(
+    engine: Script, monkeypatch: pytest.MonkeyPatch, words: list[str], lines: int
+) -> None:
+    out, err = Terminal(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    engine.outcomes = [Removal("s3://b/a", is_dry_run=bool(words) and words[0] != "-v")]
+    assert main(["rm", "-r", "s3://b/", *words]) == 0
+    assert out.getvalue().count("rm s3://b/a\n") == lines
+    assert ("starting" in err.getvalue()) == (words != ["--dry-run"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

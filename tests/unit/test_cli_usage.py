@@ -59,6 +59,10 @@ def engine() -> Iterator[Script]:
         (["resume", "first"], ["'first'", "transfer resume --help"]),
         (["resume", "1", "2"], ["2", "transfer resume --help"]),
         (["jobs", "1"], ["1", "transfer jobs --help"]),
+        (["ls", "--profile"], ["--profile", "see: transfer ls --help"]),
+        (["mpu", "ls", "--profile"], ["--profile", "see: transfer mpu ls --help"]),
+        (["--profile"], ["--profile", "see: transfer --help"]),
+        (["ls", "s3:/videos/x"], ["s3:/videos/x", "did you mean s3://videos/x?"]),
     ],
     ids=lambda value: " ".join(value)[:60],
 )
@@ -101,6 +105,21 @@ def test_the_help_of_cp_groups_its_options(capsys: pytest.CaptureFixture[str]) -
     groups = ["What to move:", "Speed:", "Going on after an interruption:", "Verification:"]
     groups += ["Properties of new objects:", "Filters:", "Connection:", "Destination in another store:", "Output:"]
     assert headings == ["Arguments:", *groups, "Options:", "Examples:"]
+
+
+@pytest.mark.parametrize("command", ["rm", "ls", "du", "verify", "run"])
+def test_the_own_options_of_a_command_come_first(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([command, "--help"])
+    headings = [line for line in capsys.readouterr().out.splitlines() if line.endswith(":") and line[0] != " "]
+    assert headings[:2] == ["Arguments:", "Options:"]
+
+
+def test_the_main_help_cuts_no_sentence_off(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["--help"])
+    assert "..." not in capsys.readouterr().out.partition("Connection:")[0].partition("Commands:")[2]
 
 
 def test_the_main_help_names_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,9 @@ import pytest
 
 from tests.support.listed_store import ListedStore, by_folders
 from transfer.model.errors import UnorderedListingError
-from transfer.plan.frontier import Frontier, PageRequest
+from transfer.plan.frontier import Frontier
 from transfer.plan.key_space import KeyRuler
+from transfer.plan.segments import PageRequest
 
 
 def listing_of(store: ListedStore, frontier: Frontier, ahead_pages: int) -> list[str]:

@@ -16,7 +16,9 @@ def test_it_is_a_set(names: list[str], in_memory: int) -> None:
                 name.encode("utf-8", "surrogateescape")
             except UnicodeEncodeError:
                 continue
+            assert seen.holds(name) is (name in known)
             assert seen.add(name) is (name not in known)
+            assert seen.holds(name)
             known.add(name)
     finally:
         seen.close()

@@ -8,7 +8,26 @@ from typing import Annotated
 
 import typer
 
-from transfer.cli import batch, cat, clean, cp, demo, du, jobs, ls, mb, mpu, mv, rb, resume, rm, stat, sync, verify
+from transfer.cli import (
+    batch,
+    bench,
+    cat,
+    clean,
+    cp,
+    demo,
+    du,
+    jobs,
+    ls,
+    mb,
+    mpu,
+    mv,
+    rb,
+    resume,
+    rm,
+    stat,
+    sync,
+    verify,
+)
 from transfer.cli.command_line import command_line
 from transfer.cli.exit_codes import MEANINGS, ExitCode
 from transfer.cli.flags import ConnectionFlags, OutputFlags, remember, with_flags
@@ -29,6 +48,8 @@ Examples:
   transfer demo                                    see it work, nothing to set up
   transfer cp -r photos s3://bucket/photos/        upload a folder
   transfer cp 's3://bucket/logs/*.gz' logs/        download what matches
+  transfer sync site s3://bucket/site              only what is new or has changed
+  transfer verify site s3://bucket/site            is the backup good?
   transfer ls -H s3://bucket/photos/               what is there
   transfer resume                                  go on with what was interrupted
   transfer cp --help                               more, for each command
@@ -63,6 +84,7 @@ _COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
     (mb.mb, mb.EXAMPLES),
     (rb.rb, rb.EXAMPLES),
     (verify.verify, verify.EXAMPLES),
+    (bench.bench, bench.EXAMPLES),
     (batch.run, batch.EXAMPLES),
     (jobs.jobs, jobs.EXAMPLES),
     (resume.resume, resume.EXAMPLES),

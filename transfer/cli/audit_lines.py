@@ -7,9 +7,10 @@ from typing import Any
 from transfer.cli.escape import printable
 from transfer.cli.messages import AuditSummary
 from transfer.cli.records import checksum_record
+from transfer.cli.summary_lines import rate_of
 from transfer.model.audits import Audited, Finding
 from transfer.model.checksums import VerifiedBy
-from transfer.plan.sizes import format_rate, format_seconds, format_size
+from transfer.plan.sizes import format_seconds, format_size
 
 ALARMING = frozenset({Finding.DIFFERS, Finding.MISSING})
 """What is told also to those who want to hear of errors alone."""
@@ -30,12 +31,17 @@ def audited_line(audited: Audited) -> str:
 def audit_summary_line(summary: AuditSummary) -> str:
     """`3 of 5 match, 1.2 GiB in 0.4 s (3.0 GiB/s), 1 differs, 1 missing`; zero counts are left out."""
     tally = summary.tally
-    rate = f" ({format_rate(tally.proved_bytes / summary.seconds)})" if summary.seconds and tally.proved_bytes else ""
+    rate = rate_of(tally.proved_bytes, summary.seconds)
     matching = f"{tally.findings[Finding.MATCH]} of {tally.settled} match"
     start = f"{matching}, {format_size(tally.proved_bytes)} in {format_seconds(summary.seconds)}{rate}"
-    rest = {finding.value: count for finding, count in tally.findings.items() if finding is not Finding.MATCH}
+    rest = {_told(finding, count): count for finding, count in tally.findings.items() if finding is not Finding.MATCH}
     rest |= {"failed": tally.failed, "skipped": tally.skipped}
     return ", ".join([start, *(f"{count} {name}" for name, count in rest.items() if count)]) + "\n"
+
+
+def _told(finding: Finding, count: int) -> str:
+    """The finding as it follows a number; all but one are adjectives."""
+    return "differ" if finding is Finding.DIFFERS and count != 1 else finding.value
 
 
 def audit_record(message: Audited | AuditSummary) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import posixpath
 import shlex
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -22,14 +24,17 @@ from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.messages import KeptJob, LineFailed, Summary
 from transfer.cli.numbers import whole_number
 from transfer.cli.output import Output
+from transfer.cli.progress import Activity, shown
 from transfer.cli.run import Work, deferred, report
 from transfer.cli.run import run as run_loop
 from transfer.cli.tally import Tally
 from transfer.model.errors import TransferError, UsageError
-from transfer.model.events import Event, JobKept
-from transfer.model.receipts import Failure
+from transfer.model.events import Event, JobKept, Warned
+from transfer.model.receipts import Failure, Receipt
 
 if TYPE_CHECKING:
+    from anyio import CancelScope
+
     from transfer.engine.transfer import Transfer
     from transfer.stores.local.lines import Line
 
@@ -48,7 +53,8 @@ Commands that may stand in it: cp, mv, rm, ls, du, stat, sync, verify, mb, rb.
 Many run at once, in no order; --jobs 1 runs them one after the other. Options of
 the connection and of the output that are given to run hold for every line.
 A line that fails is told with its number, and the others go on; then the exit
-code is 1.
+code is 1. Only what no line can do without ends the list: credentials that are
+taken, and a server that can be reached.
 """
 
 COMMANDS: Final = frozenset({"cp", "mv", "rm", "ls", "du", "stat", "sync", "verify", "mb", "rb"})
@@ -56,6 +62,8 @@ LARGE_AT_ONCE: Final = 16
 """Commands that may each mean millions of objects: more of them at once are only more memory."""
 _PLAIN_WORDS: Final = 3
 """`cp`, a source and a destination."""
+_STANDARD_INPUT: Final = frozenset({"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"})
+"""The names that systems have for what is written `-`."""
 
 
 def run(
@@ -76,10 +84,6 @@ def run(
     return run_loop(writer, batch.work)
 
 
-class _RunEndedError(Exception):
-    """No further line can succeed; why has been told."""
-
-
 class _Batch:
     """One run of `run`."""
 
@@ -94,6 +98,10 @@ class _Batch:
         self._tally = Tally()
         self._worst = ExitCode.DONE
         self._large = asyncio.Semaphore(min(jobs or LARGE_AT_ONCE, LARGE_AT_ONCE))
+        self._is_standard_input = file == "-" or posixpath.normpath(file) in _STANDARD_INPUT
+        self._is_over = False
+        self._last_line = 0
+        self._reading: CancelScope | None = None
 
     async def work(self) -> ExitCode:
         from transfer.engine.sharing import SharedStores, shared_stores
@@ -108,6 +116,7 @@ class _Batch:
                 async with (
                     Transfer(connection=self._connection, on_event=self._hear) as transfer,
                     aclosing(self._lines()) as lines,
+                    shown(transfer.progress, self._output, Activity.MANY),
                 ):
                     try:
                         await spread(lines, lambda line: self._do(transfer, line), self._may_begin(transfer))
@@ -115,8 +124,6 @@ class _Batch:
                         transfer.hurry()
                         raise
                 tasks.cancel_scope.cancel()
-        except _RunEndedError:
-            self._worst = ExitCode.FAILED
         except BaseException as error:
             if not self._tally.is_empty:
                 self._output.show(Summary("run", self._tally, time.monotonic() - began, code_of_end(error)))
@@ -133,14 +140,38 @@ class _Batch:
 
         with Lines(self._file) as source:
             async with aclosing(source.batches()) as batches:
-                async for batch in batches:
+                while (batch := await self._next(batches)) is not None:
                     for line in batch:
                         if line.text.strip() and not line.text.lstrip().startswith("#"):
                             yield line
 
+    async def _next(self, batches: AsyncIterator[list[Line]]) -> list[Line] | None:
+        """Lines that have come; None at the end, or when the list is over and no line is worth waiting for."""
+        from anyio import CancelScope
+
+        if self._is_over and not self._has_an_end():
+            return None
+        with CancelScope() as self._reading:
+            try:
+                batch = await anext(batches)
+            except StopAsyncIteration:
+                return None
+            self._last_line = batch[-1].number
+            return batch
+        return None
+
+    def _has_an_end(self) -> bool:
+        """Whether the list is a file, whose lines can be counted without waiting for anybody."""
+        return not self._is_standard_input and Path(self._file).is_file()
+
     async def _do(self, transfer: Transfer, line: Line) -> None:
+        if self._is_over:
+            self._tally.not_attempted += 1
+            return
         try:
             words = _words_of(line.text)
+            if self._is_standard_input:
+                _check_streams(words)
             code = await self._copy_plainly(transfer, words) if _is_plain_copy(words) else None
             if code is None:
                 async with self._large:
@@ -149,6 +180,8 @@ class _Batch:
             code = report(self._output, error)
             if self._output.is_cut_off(error):
                 raise
+            if isinstance(error, TransferError) and transfer.ends_all(error):
+                self._end()
         self._note(line, code)
 
     async def _copy_plainly(self, transfer: Transfer, words: list[str]) -> ExitCode | None:
@@ -158,11 +191,23 @@ class _Batch:
             return None
         self._tally.add(outcome)
         self._output.show(outcome)
+        if isinstance(outcome, Receipt) and outcome.tags_unread:
+            return ExitCode.WARNINGS
         if not isinstance(outcome, Failure):
             return ExitCode.DONE
-        if transfer.ends_run(outcome.error):
-            raise _RunEndedError
+        if transfer.ends_all(outcome.error):
+            self._end()
         return ExitCode.FAILED
+
+    def _end(self) -> None:
+        """Begin no further line: none can succeed. Those that are begun come to their own ends."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if not self._has_an_end():
+            self._output.event(Warned(f"{self._file}: what follows line {self._last_line} is not read"))
+            if self._reading is not None:
+                self._reading.cancel()
 
     async def _command(self, words: list[str]) -> ExitCode:
         """Read a command as its own command line would be, and do its work here."""
@@ -177,12 +222,15 @@ class _Batch:
             deferred.reset(token)
             command_line.set(before)
         for output, work in taken:
-            output.become_part(self._add)
+            output.become_part(self._add, self._output)
             try:
                 code = await work()
                 output.show_kept()
             except Exception as error:  # noqa: BLE001 - as for a command of its own: every error is a line and a code
                 code = report(output, error)
+            except BaseException:
+                output.leave_kept_to(self._output)
+                raise
         return code
 
     def _add(self, summary: Summary) -> None:
@@ -224,6 +272,18 @@ def _words_of(text: str) -> list[str]:
     if "-" in words:
         raise UsageError("standard streams are not for one line of many", subject=text.strip(), remedy="name a file")
     return words
+
+
+def _check_streams(words: list[str]) -> None:
+    """Refuse another name of standard input where that is the list itself: the line would take the lines after it.
+
+    Raises:
+        UsageError: It names the word.
+    """
+    for word in words:
+        named = word.partition("=")[2] if word.startswith("--") else word
+        if named.startswith("/") and posixpath.normpath(named) in _STANDARD_INPUT:
+            raise UsageError("it is the list of commands itself", subject=word, remedy="name a file")
 
 
 def _is_plain_copy(words: list[str]) -> bool:

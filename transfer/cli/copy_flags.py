@@ -234,6 +234,10 @@ class CopyFlags(TransferFlags):
         bool,
         typer.Option("--raw", help="Take *, ? and [ in names as they are.", rich_help_panel=_WHAT),
     ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", "-n", help="Tell what would be done, and do nothing.", rich_help_panel=_WHAT),
+    ] = False
     checksum: Annotated[
         ChecksumAlgorithm | None,
         typer.Option(

@@ -31,9 +31,9 @@ Examples:
     transfer cp -r s3://bucket/photos/ photos
     transfer cp 's3://bucket/logs/2024-*.gz' logs/
 
-  Some of a folder (see Filters above):
+  Some of a folder (see Filters above); -n tells first what it would be:
     transfer cp -r photos s3://bucket/p/ --include '*.jpg' --exclude drafts/
-    transfer cp -r s3://bucket/logs/ logs --newer-than 7d --max-size 1G
+    transfer cp -r s3://bucket/logs/ logs --newer-than 7d --max-size 1G -n
 
   From bucket to bucket, by the store itself: no byte comes here:
     transfer cp s3://bucket/a.mov s3://archive/a.mov --storage-class GLACIER_IR
@@ -76,12 +76,13 @@ def cp(
     second: DestinationFlags,
     output: OutputFlags,
 ) -> int:
-    """Copy between disks and buckets, or from bucket to bucket, verified."""
+    """Copy between disks and buckets, or inside a store, verified."""
     sources, destination = listing.places("cp", locations)
     options = dataclasses.replace(copying.options(), filters=filtering.filters())
     first = connection.options()
     copy = _CopyRun(sources, destination, copying, first, options, output.output(), second.options(first))
     copy.recursive, copy.raw = copying.recursive, copying.raw
+    copy.tally.is_dry_run = copying.dry_run
     copy.listing = listing
     return run(copy.output, copy.work)
 
@@ -102,5 +103,12 @@ class _CopyRun(TransferRun):
                 root=self.listing.root,
                 recursive=self.recursive,
                 raw=self.raw,
+                dry_run=self.tally.is_dry_run,
             )
-        return transfer.copy_many(self.sources, self.destination, recursive=self.recursive, raw=self.raw)
+        return transfer.copy_many(
+            self.sources,
+            self.destination,
+            recursive=self.recursive,
+            raw=self.raw,
+            dry_run=self.tally.is_dry_run,
+        )

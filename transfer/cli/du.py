@@ -47,9 +47,9 @@ def du(
     urls: Annotated[
         list[str], typer.Argument(metavar="URL...", help="s3://bucket, a prefix or a pattern in it; each counts alone.")
     ],
+    chosen: FilterFlags,
     connection: ConnectionFlags,
     output: OutputFlags,
-    chosen: FilterFlags,
     group: Annotated[Group | None, typer.Option("--group", help="Count each storage class for itself.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Take *, ? and [ in keys as they are.")] = False,
     human_readable: Annotated[bool, typer.Option("--human-readable", "-H", help="Sizes with units.")] = False,

@@ -51,6 +51,6 @@ def code_of_tally(tally: Tally, *, require_verified: bool = False) -> ExitCode:
     """The code of a run that went to its end, by what became of its items."""
     if tally.failed:
         return ExitCode.FAILED
-    if tally.skipped or tally.kept or (require_verified and tally.unverified):
+    if tally.skipped or tally.kept or tally.tags_unread or (require_verified and tally.unverified):
         return ExitCode.WARNINGS
     return ExitCode.DONE

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import textwrap
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
 from typer.core import TyperCommand, TyperGroup
@@ -31,13 +32,14 @@ class TeachingCommand(TyperCommand):
 
     def parse_args(self, ctx: ClickContext, args: list[str]) -> list[str]:
         """Parse, and remember the order of the options: values of different ones may depend on it."""
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        ctx.meta[_OCCURRENCES] = tuple(parameter.name for parameter in order)
-        return super().parse_args(ctx, args)
+        with _named(ctx):
+            _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+            ctx.meta[_OCCURRENCES] = tuple(parameter.name for parameter in order)
+            return super().parse_args(ctx, args)
 
     def format_options(self, ctx: ClickContext, formatter: ClickFormatter) -> None:
-        """Write arguments and options, a section per panel in the order of their first option."""
-        _write_sections(self, ctx, formatter)
+        """Write arguments and options, a section per panel: the command's own first, then in the order they have."""
+        _write_sections(self, ctx, formatter, own_first=True)
 
     def collect_usage_pieces(self, ctx: ClickContext) -> list[str]:
         """Name the arguments as they are written: `SOURCE... DESTINATION`."""
@@ -52,10 +54,15 @@ class TeachingCommand(TyperCommand):
 class TeachingGroup(TyperGroup):
     """The same for the program itself, with its commands between options and epilog."""
 
+    def parse_args(self, ctx: ClickContext, args: list[str]) -> list[str]:
+        """Parse."""
+        with _named(ctx):
+            return super().parse_args(ctx, args)
+
     def format_options(self, ctx: ClickContext, formatter: ClickFormatter) -> None:
         """Write the commands, which readers look for first, then the options."""
         self.format_commands(ctx, formatter)
-        _write_sections(self, ctx, formatter)
+        _write_sections(self, ctx, formatter, own_first=False)
 
     def format_epilog(self, ctx: ClickContext, formatter: ClickFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the examples and the table of exit codes as they are."""
@@ -66,13 +73,24 @@ class TeachingGroup(TyperGroup):
         return list(self.commands)
 
 
+@contextmanager
+def _named(ctx: ClickContext) -> Iterator[None]:
+    """Have every error of a command line know its command; click leaves that out of some."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "ctx", ctx) is None:
+            error.ctx = ctx  # type: ignore[attr-defined]  # click's, whose home has no fixed name
+        raise
+
+
 def occurrences_in(ctx: ClickContext) -> tuple[str, ...]:
     """The names of a command's options and arguments, one for each time one was given, in the order of the line."""
     found: tuple[str, ...] = ctx.meta.get(_OCCURRENCES, ())
     return found
 
 
-def _write_sections(command: _HasParameters, ctx: ClickContext, formatter: ClickFormatter) -> None:
+def _write_sections(command: _HasParameters, ctx: ClickContext, formatter: ClickFormatter, *, own_first: bool) -> None:
     sections: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for parameter in command.get_params(ctx):
         if _is_argument(parameter):
@@ -81,7 +99,9 @@ def _write_sections(command: _HasParameters, ctx: ClickContext, formatter: Click
         record = parameter.get_help_record(ctx)
         if record is not None:
             sections[getattr(parameter, "rich_help_panel", None) or _OPTIONS].append(record)
-    for name in sorted(sections, key=lambda name: (name != _ARGUMENTS, name == _OPTIONS)):
+    # --help alone is no option of its own.
+    first = _OPTIONS if own_first and len(sections[_OPTIONS]) > 1 else _ARGUMENTS
+    for name in sorted(sections, key=lambda name: (name != _ARGUMENTS, name != first, name == _OPTIONS)):
         with formatter.section(name):
             formatter.write_dl(sections[name], col_max=_FIRST_COLUMN)
 

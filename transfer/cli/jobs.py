@@ -17,9 +17,9 @@ Examples:
   transfer resume 3
   transfer clean --older-than 7d
 
-A job is a cp that was interrupted, killed, or had failures. Running the same
-command again goes on with it; so does transfer resume. For each large file or
-object that was begun, a line below the job says how much of it is finished.
+A job is a cp, mv or sync that was interrupted, killed, or had failures. Running
+the same command again goes on with it; so does transfer resume. For each large
+file or object that was begun, a line below the job says how much of it is done.
 """
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from transfer.cli.run import check_list
 from transfer.model.errors import UsageError
 
 _WHAT = "What to move"
@@ -39,8 +40,9 @@ class ListFlags:
         """The sources and the destination of a command.
 
         Raises:
-            UsageError: There are too few or too many.
+            UsageError: There are too few or too many, or they are to come from a stream that is not this command's.
         """
+        check_list(self.from_file)
         *sources, destination = locations
         if self.from_file is None:
             if self.root is not None:

@@ -37,9 +37,9 @@ class NothingListedError(TransferError):
 
 
 def ls(
+    chosen: FilterFlags,
     connection: ConnectionFlags,
     output: OutputFlags,
-    chosen: FilterFlags,
     url: Annotated[
         str | None,
         typer.Argument(metavar="[URL]", help="s3://bucket, a prefix or a pattern in it; your buckets if left out."),

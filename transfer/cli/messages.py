@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transfer.cli.audit_tally import AuditTally
 from transfer.cli.exit_codes import ExitCode
@@ -205,6 +206,19 @@ class AuditSummary:
     code: ExitCode
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a measurement of a store says, already written for people and for machines.
+
+    Attributes:
+        is_answer: It is what was asked for, and no remark on it.
+    """
+
+    lines: str
+    record: Mapping[str, Any]
+    is_answer: bool = False
+
+
 Message = (
     Outcome
     | TransferError
@@ -230,4 +244,5 @@ Message = (
     | Summary
     | Audited
     | AuditSummary
+    | Measured
 )

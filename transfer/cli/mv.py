@@ -15,15 +15,19 @@ from transfer.cli.list_flags import ListFlags
 from transfer.cli.messages import SourceKept
 from transfer.cli.run import run
 from transfer.cli.transfer_run import TransferRun
+from transfer.model.events import Warned
 from transfer.model.receipts import Outcome, Receipt
 
 if TYPE_CHECKING:
     from transfer.engine.outcomes import OutcomeStream
     from transfer.engine.transfer import Transfer
 
+WITHOUT_TAGS = "--tagging-directive replace moves such objects without them"
+
 EXAMPLES = """
 Examples:
   transfer mv report.pdf s3://bucket/docs/
+  transfer mv -r s3://bucket/inbox/ done --dry-run
   transfer mv -r s3://bucket/inbox/ done
   transfer mv 's3://bucket/logs/2024-*.gz' s3://bucket/archive/2024/
 
@@ -52,7 +56,7 @@ def mv(  # noqa: PLR0913, PLR0917 - each parameter is a group of options
         ),
     ] = False,
 ) -> int:
-    """Move between disks and buckets: copy, verify, then remove the source."""
+    """Move: copy, verify, then remove the source."""
     sources, destination = listing.places("mv", locations)
     options = dataclasses.replace(copying.options(), filters=filtering.filters())
     first = connection.options()
@@ -60,6 +64,7 @@ def mv(  # noqa: PLR0913, PLR0917 - each parameter is a group of options
     move.listing = listing
     move.allows_unverified = allow_unverified
     move.recursive, move.raw = copying.recursive, copying.raw
+    move.tally.is_dry_run = copying.dry_run
     return run(move.output, move.work)
 
 
@@ -82,6 +87,7 @@ class _MoveRun(TransferRun):
                 raw=self.raw,
                 moves=True,
                 removes_unverified=self.allows_unverified,
+                dry_run=self.tally.is_dry_run,
             )
         return transfer.move_many(
             self.sources,
@@ -89,6 +95,7 @@ class _MoveRun(TransferRun):
             recursive=self.recursive,
             raw=self.raw,
             removes_unverified=self.allows_unverified,
+            dry_run=self.tally.is_dry_run,
         )
 
     def note(self, receipt: Receipt) -> None:
@@ -97,4 +104,7 @@ class _MoveRun(TransferRun):
             super().note(receipt)
             return
         self.tally.kept += 1
-        self.output.show(SourceKept(receipt.source))
+        if receipt.tags_unread:
+            self.output.event(Warned(f"{receipt.source}: copied without its tags, so the source stays; {WITHOUT_TAGS}"))
+        else:
+            self.output.show(SourceKept(receipt.source))

@@ -31,6 +31,7 @@ from transfer.cli.messages import (
     ListedJob,
     ListedPage,
     ListedUpload,
+    Measured,
     Message,
     NoJobs,
     Proof,
@@ -71,12 +72,24 @@ class Output:
         self._verbose = verbose
         self._bar: _Bar | None = None
         self._stdout_is_data = False
-        self._kept: KeptJob | None = None
+        self._kept: list[KeptJob] = []
         self._take_summary: Callable[[Summary], None] | None = None
+        self._whole: Output | None = None
 
-    def become_part(self, take_summary: Callable[[Summary], None]) -> None:
-        """Write for one command among many: no bar, and the summary goes to who sums up all of them."""
+    def become_part(self, take_summary: Callable[[Summary], None], whole: Output) -> None:
+        """Write for one command among many: the bar is that of the whole, and so is the summary.
+
+        Args:
+            take_summary: Sums up all of them.
+            whole: Writes for all of them.
+        """
         self._take_summary = take_summary
+        self._whole = whole
+
+    @property
+    def shared_bar(self) -> _Bar | None:
+        """The bar of all commands that this is one of, if a person watches it."""
+        return None if self._whole is None else self._whole.bar
 
     @property
     def wants_bar(self) -> bool:
@@ -98,25 +111,36 @@ class Output:
             return False
         return isinstance(error.__cause__, BrokenPipeError) or (self._stdout_is_data and _has_no_reader(self._stdout))
 
+    @property
+    def bar(self) -> _Bar | None:
+        """The bar on the screen, whoever draws it."""
+        return self._bar if self._whole is None else self._whole.bar
+
     def attach_bar(self, bar: _Bar | None) -> None:
         """Take the bar away while a line is written; None forgets it."""
         self._bar = bar
 
     @property
-    def kept(self) -> KeptJob | None:
+    def kept(self) -> tuple[KeptJob, ...]:
         """What the run leaves for a later one."""
-        return self._kept
+        return tuple(self._kept)
 
     def keep(self, kept: KeptJob) -> None:
         """Take note of what the run leaves; people are told by `show_kept`, when all else is said."""
-        self._kept = kept
+        self._kept.append(kept)
         if self._as_json:
             self.show(kept)
 
+    def leave_kept_to(self, whole: Output) -> None:
+        """Have another writer tell what is left: that of the run which this command was one line of."""
+        whole._kept += self._kept
+        self._kept = []
+
     def show_kept(self) -> None:
         """Tell people how to go on, if something is left; raises as `show`."""
-        if self._kept is not None and not self._as_json:
-            self.show(self._kept)
+        if not self._as_json:
+            for kept in self._kept:
+                self.show(kept)
 
     def event(self, event: Event) -> None:
         """The sink for the engine's events."""
@@ -135,7 +159,8 @@ class Output:
         # What a listing answers is no chatter.
         answers = Interrupted | ListedBucket | ListedPage | ListedUpload | ListedJob | Usage | Described
         is_alarm = isinstance(message, Audited) and message.finding in ALARMING
-        if self._quiet and not (text.is_error(message) or is_alarm or isinstance(message, answers)):
+        is_figure = isinstance(message, Measured) and message.is_answer
+        if self._quiet and not (text.is_error(message) or is_alarm or is_figure or isinstance(message, answers)):
             return
         if self._as_json and isinstance(message, NoJobs):
             return
@@ -168,6 +193,8 @@ class Output:
             self._show_item(message)
         elif isinstance(message, Audited | AuditSummary):
             self._show_audit(message)
+        elif isinstance(message, Measured):
+            self._write(self._stdout if message.is_answer else self._stderr, message.lines, message)
         elif (answer := _ANSWERS.get(type(message))) is not None:
             self._write(self._stdout, answer(message), message)
         elif isinstance(message, TransferError | Failure | Broken):
@@ -186,12 +213,16 @@ class Output:
     def _show_item(self, message: Receipt | Removal | UploadAbort | Intent) -> None:
         if isinstance(message, Receipt) and self._verbose:
             self._write(self._stderr, text.receipt_line(message), message)
-        bar_tells = isinstance(message, Receipt) and self.wants_bar and self._stdout.isatty()
+        # What is only planned, or gone although nobody named it, is told also beside a bar.
+        is_counted = isinstance(message, Receipt) or (
+            isinstance(message, Removal) and not message.is_dry_run and not self._verbose
+        )
+        bar_tells = is_counted and self.bar is not None and self._stdout.isatty()
         if not bar_tells and not self._stdout_is_data:
             self._write(self._stdout, text.item_line(message), message)
 
     def _write(self, stream: TextIO, line: str, message: Message) -> None:
-        with self._bar.hidden() if self._bar else nullcontext():
+        with self.bar.hidden() if self.bar else nullcontext():
             self._guarded(stream, line, keep=isinstance(message, ListedBucket | ListedPage | ListedUpload))
 
     def _guarded(self, stream: TextIO, line: str, *, keep: bool = False) -> None:
@@ -226,6 +257,8 @@ def _json_lines(message: Message) -> str:
         return page_json_lines(message)
     if isinstance(message, Audited | AuditSummary):
         return json_line(audit_record(message))
+    if isinstance(message, Measured):
+        return json_line(message.record)
     return json_line(record_of(message))
 
 

@@ -57,6 +57,7 @@ def receipt_record(receipt: Receipt) -> dict[str, Any]:
         "mover_reason": receipt.mover_reason,
         "resumed_bytes": receipt.resumed_bytes,
         "source_removed": receipt.source_removed,
+        "tags_unread": receipt.tags_unread,
     }
 
 
@@ -98,14 +99,15 @@ def _outcome_record(message: Outcome | Proof) -> dict[str, Any]:
         case Removal():
             kind = "would_remove" if message.is_dry_run else "removal"
             backup = {} if message.moved_to is None else {"moved_to": message.moved_to}
-            return {"type": kind, "source": message.source, **backup}
+            size = {"size": message.size} if message.is_dry_run else {}
+            return {"type": kind, "source": message.source, **backup, **size}
         case Intent():
             return {
-                "type": "would_copy",
+                "type": "would_move" if message.moves else "would_copy",
                 "source": message.source,
                 "destination": message.destination,
                 "size": message.size,
-                "change": message.change.name.lower(),
+                "change": None if message.change is None else message.change.name.lower(),
             }
         case UploadAbort():
             return _abort_record(message)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from transfer.cli.exit_codes import ExitCode, code_of_error
 from transfer.cli.messages import Broken, Interrupted
 from transfer.cli.output import Output
-from transfer.model.errors import TransferError
+from transfer.model.errors import TransferError, UsageError
 
 SAME_SIGNAL_SECONDS = 1.0
 """`timeout` and some shells deliver one Ctrl-C or SIGTERM twice within milliseconds: that is one wish, not two."""
@@ -68,6 +68,19 @@ class _Signals:
 Work = Callable[[], Awaitable[ExitCode]]
 deferred: ContextVar[Callable[[Output, Work], None] | None] = ContextVar("deferred", default=None)
 """Takes the work of commands that are only read now, and done together later."""
+
+
+def check_list(path: str | None) -> None:
+    """Refuse standard input as the list of a command that itself stands in a list: it is not its own.
+
+    Args:
+        path: Where the command is to read; None for nowhere.
+
+    Raises:
+        UsageError: It is `-`, and the command is one of many.
+    """
+    if path == "-" and deferred.get() is not None:
+        raise UsageError("standard input is not for one line of many", subject="--from-file", remedy="name a file")
 
 
 def run(output: Output, work: Work) -> ExitCode:
@@ -153,7 +166,9 @@ def _flush_after_failure(output: Output) -> None:
 
 def _told(output: Output, leaves: list[BaseException], *, interrupted: bool) -> ExitCode:
     if interrupted or any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
-        output.show(Interrupted(output.kept))
+        if len(output.kept) > 1:
+            output.show_kept()
+        output.show(Interrupted(output.kept[0] if len(output.kept) == 1 else None))
         return ExitCode.INTERRUPTED
     # A cancellation beside a real error is only its echo.
     real = [leaf for leaf in leaves if not isinstance(leaf, asyncio.CancelledError)] or leaves

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
 from transfer.cli.messages import Summary
 from transfer.cli.output import Output
+from transfer.cli.progress import Activity, shown
 from transfer.cli.run import closing
 from transfer.cli.tally import Tally
 from transfer.model.filters import Filters
@@ -29,6 +31,9 @@ async def settle_all(
     connection: ConnectionOptions,
     begin: Callable[[Transfer], OutcomeStream[Outcome]],
     filters: Filters | None = None,
+    *,
+    tally: Tally | None = None,
+    activity: Activity | None = None,
 ) -> ExitCode:
     """Work through what a command does.
 
@@ -38,14 +43,16 @@ async def settle_all(
         connection: Where to.
         begin: Starts the work.
         filters: What of trees and patterns it is done to; None means all.
+        tally: What counts, when there is something to say beforehand.
+        activity: What the engine counts, so that a person can be shown how far it is; None when it does not.
 
     Raises:
         TransferError: What ended it early.
     """
-    tally = Tally()
+    tally = tally or Tally()
     began = time.monotonic()
     try:
-        await _settle(tally, output, connection, begin, filters or Filters())
+        await _settle(tally, output, connection, begin, filters or Filters(), activity=activity)
     except BaseException as error:
         if not tally.is_empty:
             output.show(Summary(command, tally, time.monotonic() - began, code_of_end(error)))
@@ -61,6 +68,8 @@ async def _settle(
     connection: ConnectionOptions,
     begin: Callable[[Transfer], OutcomeStream[Outcome]],
     filters: Filters,
+    *,
+    activity: Activity | None,
 ) -> None:
     from transfer.engine.transfer import Transfer
 
@@ -68,6 +77,7 @@ async def _settle(
     async with (
         Transfer(connection=connection, options=options, on_event=output.event) as transfer,
         closing(begin(transfer)) as outcomes,
+        shown(transfer.progress, output, activity) if activity is not None else nullcontext(),
     ):
         async for outcome in outcomes:
             tally.add(outcome)

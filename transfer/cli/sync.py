@@ -59,7 +59,7 @@ def sync(
     second: DestinationFlags,
     output: OutputFlags,
 ) -> int:
-    """Make a folder or prefix like another: copy what differs, remove what is gone."""
+    """Make a folder or prefix like another: copy what differs."""
     if len(locations) != 2:
         raise UsageError("one source and one destination are needed", remedy="write: transfer sync SOURCE DESTINATION")
     source, destination = locations

@@ -10,7 +10,7 @@ from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Removal, 
 
 @dataclass(slots=True)
 class Tally:
-    """How many items ended how; `moved_bytes` and `retries` are sums over the receipts.
+    """How many items ended how; `moved_bytes` and `retries` are sums over the receipts of what was done.
 
     `moved` may exceed `verified` and `unverified` together: of some items there is nothing to verify.
     """
@@ -28,12 +28,18 @@ class Tally:
     retries: int = 0
     kept: int = 0
     """Of those that moved, how many sources stay because nothing could verify the copies."""
+    tags_unread: int = 0
+    """Of those that moved, how many may lack tags that could not be read."""
     is_dry_run: bool = False
     """Nothing is done; what would be is counted."""
     would_move: int = 0
-    """Items that a dry run found to be copied, and `moved_bytes` their bytes."""
+    """Items that a dry run found to be copied or moved."""
+    would_move_bytes: int = 0
+    """Of those, the bytes as far as they are known."""
     would_remove: int = 0
     """Items that a dry run found to be removed."""
+    would_remove_bytes: int = 0
+    """Of those, the bytes as far as they are known."""
     equal: int = 0
     """Items that the destination had already."""
     resumed: int = 0
@@ -66,7 +72,7 @@ class Tally:
             self._add_removal(outcome)
         elif isinstance(outcome, Intent):
             self.would_move += 1
-            self.moved_bytes += outcome.size
+            self.would_move_bytes += outcome.size or 0
         elif outcome.is_dry_run:
             self.would_abort += 1
         else:
@@ -75,6 +81,7 @@ class Tally:
     def _add_removal(self, removal: Removal) -> None:
         if removal.is_dry_run:
             self.would_remove += 1
+            self.would_remove_bytes += removal.size or 0
         else:
             self.removed += 1
 
@@ -83,6 +90,7 @@ class Tally:
         self.moved_bytes += receipt.size
         self.retries += receipt.retries
         self.resumed_bytes += receipt.resumed_bytes
+        self.tags_unread += receipt.tags_unread
         if receipt.verified_by is VerifiedBy.UNVERIFIED:
             self.unverified += 1
         elif receipt.verified_by is not VerifiedBy.NOTHING_TO_VERIFY:

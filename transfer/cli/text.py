@@ -26,14 +26,15 @@ from transfer.cli.messages import (
     Unproven,
     Usage,
 )
-from transfer.cli.tally import Tally
+from transfer.cli.summary_lines import counted, summary_line
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import TransferError
 from transfer.model.events import ConcurrencyChanged, Event, JobKept, JobResumed, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.receipts import Failure, Intent, Receipt, Removal, Skip, UploadAbort
+from transfer.model.sync import Change
 from transfer.model.unfinished import UnfinishedJob
-from transfer.plan.sizes import format_rate, format_seconds, format_size
+from transfer.plan.sizes import format_seconds, format_size
 
 KEPT = "copied, but nothing could verify it, so the source stays"
 KEPT_REMEDY = "--allow-unverified removes such sources too"
@@ -100,7 +101,7 @@ def event_line(event: Event) -> str:
     if isinstance(event, JobKept):
         return notice_line(KeptJob(event.job_id))
     if isinstance(event, JobResumed):
-        done = _counted(event.finished_items, "item", "items")
+        done = counted(event.finished_items, "item", "items")
         return _line(f"going on with job {event.job_id}: {done} finished earlier")
     return _line(f"warning: {event.message}")
 
@@ -110,14 +111,26 @@ def item_line(outcome: Receipt | Removal | UploadAbort | Intent) -> str:
     if isinstance(outcome, Removal):
         would = "would " if outcome.is_dry_run else ""
         done = f"rm {outcome.source}" if outcome.moved_to is None else f"mv {outcome.source} {outcome.moved_to}"
-        return printable(f"{would}{done}") + "\n"
+        size = f" ({format_size(outcome.size)})" if outcome.is_dry_run and outcome.size is not None else ""
+        return printable(f"{would}{done}{size}") + "\n"
     if isinstance(outcome, Intent):
-        return printable(f"would cp {outcome.source} {outcome.destination} ({outcome.change.value})") + "\n"
+        return printable(f"would {'mv' if outcome.moves else 'cp'} {_planned(outcome)}") + "\n"
     if isinstance(outcome, UploadAbort):
         done = "would abort" if outcome.is_dry_run else "abort"
         return printable(f"{done} {outcome.source} {outcome.upload_id}") + "\n"
     done = "mv" if outcome.source_removed else "cp"
     return printable(f"{done} {outcome.source} {outcome.destination}") + "\n"
+
+
+def _planned(intent: Intent) -> str:
+    """What would move where, and in brackets why and how much: `a s3://b/a (overwrites: size differs, 3 B)`."""
+    facts = []
+    if intent.change is not None:
+        facts.append(intent.change.value if intent.change is Change.NEW else f"overwrites: {intent.change.value}")
+    if intent.size is not None:
+        facts.append(format_size(intent.size))
+    way = f"{intent.source} {intent.destination}"
+    return f"{way} ({', '.join(facts)})" if facts else way
 
 
 def receipt_line(receipt: Receipt) -> str:
@@ -138,9 +151,9 @@ def listed_bucket_line(listed: ListedBucket) -> str:
 
 def usage_line(usage: Usage) -> str:
     """What is stored somewhere, as `s5cmd du` tells it."""
-    size = format_size(usage.size) if usage.human_sizes else _counted(usage.size, "byte", "bytes")
+    size = format_size(usage.size) if usage.human_sizes else counted(usage.size, "byte", "bytes")
     group = "" if usage.storage_class is None else f" [{usage.storage_class}]"
-    return printable(f"{size} in {_counted(usage.objects, 'object', 'objects')}: {usage.url}{group}") + "\n"
+    return printable(f"{size} in {counted(usage.objects, 'object', 'objects')}: {usage.url}{group}") + "\n"
 
 
 def listed_upload_line(listed: ListedUpload) -> str:
@@ -191,7 +204,7 @@ def _as_typed(job: UnfinishedJob) -> str:
 
 def _done(job: UnfinishedJob) -> str:
     size = job.finished_bytes + sum(item.finished_bytes for item in job.items)
-    items = f"{_counted(job.finished_items, 'item', 'items')} and " if job.finished_items else ""
+    items = f"{counted(job.finished_items, 'item', 'items')} and " if job.finished_items else ""
     return f"{items}{format_size(size)} finished" if size or items else "nothing finished yet"
 
 
@@ -221,30 +234,6 @@ def described_lines(described: Described) -> str:
     return "".join(f"{printable(name):<{width}}{printable(value)}\n" for name, value in facts)
 
 
-def summary_line(summary: Summary) -> str:
-    """`moved 3 objects, 1.2 GiB in 3.4 s (360.0 MiB/s), 3 verified`; zero counts are left out."""
-    tally = summary.tally
-    if summary.command == "rm":
-        start = _removed(tally, summary.seconds)
-    elif summary.command == "mpu abort":
-        start = _aborted(tally, summary.seconds)
-    else:
-        start = _moved(tally, summary.seconds)
-    rest = {
-        "already there": tally.equal,
-        "would be removed": tally.would_remove if summary.command != "rm" else 0,
-        "removed": tally.removed if summary.command != "rm" else 0,
-        "verified": tally.verified,
-        "unverified": tally.unverified,
-        "sources kept": tally.kept,
-        "failed": tally.failed,
-        "skipped": tally.skipped,
-        "finished earlier": tally.resumed,
-        "not attempted": tally.not_attempted,
-    }
-    return ", ".join([start, *(f"{count} {name}" for name, count in rest.items() if count)]) + "\n"
-
-
 def bucket_line(command: str, url: str) -> str:
     """What was done to a bucket, as a command."""
     return printable(f"{command} {url}") + "\n"
@@ -270,33 +259,8 @@ def _facts(receipt: Receipt) -> str:
     if receipt.resumed_bytes:
         facts.append(f"{format_size(receipt.resumed_bytes)} of it moved earlier")
     if receipt.retries:
-        facts.append(_counted(receipt.retries, "retry", "retries"))
+        facts.append(counted(receipt.retries, "retry", "retries"))
     return ", ".join(facts)
-
-
-def _removed(tally: Tally, seconds: float) -> str:
-    done, count = ("would remove", tally.would_remove) if tally.would_remove else ("removed", tally.removed)
-    return f"{done} {_counted(count, 'object', 'objects')} in {format_seconds(seconds)}"
-
-
-def _moved(tally: Tally, seconds: float) -> str:
-    if tally.is_dry_run:
-        planned = f"{_counted(tally.would_move, 'object', 'objects')}, {format_size(tally.moved_bytes)}"
-        return f"would move {planned}"
-    start = f"moved {_counted(tally.moved, 'object', 'objects')}, {format_size(tally.moved_bytes)}"
-    now_bytes = tally.moved_bytes - tally.resumed_bytes
-    rate = f" ({format_rate(now_bytes / seconds)})" if seconds > 0 and now_bytes else ""
-    earlier = f", of which {format_size(tally.resumed_bytes)} moved earlier" if tally.resumed_bytes else ""
-    return f"{start} in {format_seconds(seconds)}{rate}{earlier}"
-
-
-def _aborted(tally: Tally, seconds: float) -> str:
-    done, count = ("would abort", tally.would_abort) if tally.would_abort else ("aborted", tally.aborted)
-    return f"{done} {_counted(count, 'unfinished upload', 'unfinished uploads')} in {format_seconds(seconds)}"
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
 
 
 def local_time(seconds: float) -> str:

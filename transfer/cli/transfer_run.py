@@ -16,6 +16,7 @@ from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
 from transfer.cli.manifest import Manifest
 from transfer.cli.messages import KeptJob, Summary, Unproven
 from transfer.cli.output import Output
+from transfer.cli.progress import Activity, shown
 from transfer.cli.run import closing
 from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
@@ -57,7 +58,8 @@ class TransferRun(ABC):
     async def work(self) -> ExitCode:
         """Do it all, and say how it ended; raises what ended it early."""
         began = time.monotonic()
-        with Manifest(self.flags.manifest) if self.flags.manifest else nullcontext() as manifest:
+        path = None if self.tally.is_dry_run else self.flags.manifest
+        with nullcontext() if path is None else Manifest(path) as manifest:
             try:
                 await self._move(manifest)
             except BaseException as error:
@@ -77,7 +79,6 @@ class TransferRun(ABC):
             self.output.event(Warned("standard input cannot be read twice: give all of it again"))
 
     async def _move(self, manifest: Manifest | None) -> None:
-        from transfer.cli.progress import shown
         from transfer.engine.transfer import Transfer
 
         async with Transfer(
@@ -85,7 +86,8 @@ class TransferRun(ABC):
         ) as transfer:
             outcomes = self.begin(transfer)
             is_stream = "-" in self.sources
-            async with shown(transfer.progress, self.output, is_stream=is_stream), closing(outcomes):
+            activity = Activity.PLANNING if self.tally.is_dry_run else Activity.MOVING
+            async with shown(transfer.progress, self.output, activity, is_stream=is_stream), closing(outcomes):
                 try:
                     async for outcome in outcomes:
                         self._settle(outcome, manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.messages import AuditSummary
 from transfer.cli.output import Output
+from transfer.cli.progress import Activity, shown
 from transfer.cli.recorded import RecordedManifest
 from transfer.cli.run import closing, run
 from transfer.model.errors import UsageError
@@ -54,9 +56,9 @@ Exit codes: 0 all match; 1 something differs, is missing or cannot be read;
 
 
 def verify(
+    filtering: FilterFlags,
     connection: ConnectionFlags,
     second: DestinationFlags,
-    filtering: FilterFlags,
     output: OutputFlags,
     locations: Annotated[
         list[str] | None, typer.Argument(metavar="FIRST SECOND", help="Files, folders, s3://bucket/key or a prefix.")
@@ -126,11 +128,14 @@ class _Verification:
         transfer = Transfer(
             connection=connection, destination=second, options=self._options, on_event=self.output.event
         )
-        async with transfer, closing(begin(transfer)) as found:
+        async with transfer, closing(begin(transfer)) as found, self._shown(transfer):
             async for audit in found:
                 self._settle(audit)
         for skip in self.records.skipped if self.records else ():
             self._settle(skip)
+
+    def _shown(self, transfer: Transfer) -> AbstractAsyncContextManager[None]:
+        return shown(transfer.progress, self.output, Activity.CHECKING)
 
     def _settle(self, audit: Audit) -> None:
         self._tally.add(audit)

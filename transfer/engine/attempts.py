@@ -30,6 +30,10 @@ FREE_RETRIES: Final = 8
 """A store that closes every idle connection costs one of these each time; more than that is no idle connection."""
 
 _SIGNATURE_REFUSED: Final = "SignatureDoesNotMatch"
+_ABOUT_THE_USER: Final = frozenset(
+    {"AccountProblem", "InvalidAccessKeyId", "InvalidSecurity", "NotSignedUp", _SIGNATURE_REFUSED}
+)
+"""Refusals that do not depend on what was asked for."""
 
 
 @dataclass(slots=True)
@@ -112,6 +116,18 @@ class Attempts:
             # Others were accepted with the same secret: it is this key that something on the way rewrites.
             return False
         return verdict_of(error) in (Verdict.FAIL_RUN, Verdict.REFRESH)
+
+    def ends_all(self, error: TransferError) -> bool:
+        """Whether every other request would fail in the same way, whatever bucket it is about.
+
+        That is so without credentials that are taken, and when no connection can be made at all.
+        """
+        if not self.ends_run(error):
+            return False
+        if isinstance(error, StoreError):
+            return error.code in _ABOUT_THE_USER or verdict_of(error) is Verdict.REFRESH
+        # A host may be named after its bucket: where another one was reached, this one is no matter of all.
+        return not self._reached
 
     async def _once(self, action: Callable[[Flow], Awaitable[T]], count_bytes: Callable[[int], None]) -> T:
         flow = Flow(count_bytes, self._limiter)

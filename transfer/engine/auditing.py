@@ -135,8 +135,9 @@ async def _guarded(context: Context, source: str, destination: str, work: Awaita
         if context.ends_run(error):
             raise
         context.progress.items_failed += 1
+        context.progress.items_checked += 1
         return Failure(source, destination, error)
-    context.progress.items_done += 1
+    context.progress.items_checked += 1
     return audited
 
 

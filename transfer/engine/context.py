@@ -28,8 +28,9 @@ class Context:
 
     Attributes:
         takes_checksums: Whether the endpoint takes `x-amz-checksum-*` headers; learnt by the first upload it refuses.
-        tells_tags: Whether the tags of objects can be read; learnt by the first copy in parts that cannot.
-        memory: What bodies held in memory between two stores may take, of the whole run.
+        tags_told: The buckets whose objects' tags could be read: there the answer to a GET counts all that there are.
+        knows_no_tags: Whether the store has said that it has no tags at all.
+        memory: What bodies held in memory between two stores may take, of all runs of the process that share a store.
         second: The context of the store that objects go to, when it is another one than they come from; it shares
             everything but the store, its attempts and what is learnt of it.
         tasks: What goes on beside the run's own tasks and ends with the run, such as pages of listings fetched ahead;
@@ -44,7 +45,8 @@ class Context:
     on_event: EventSink
     options: TransferOptions
     takes_checksums: bool = True
-    tells_tags: bool = True
+    tags_told: set[str] = field(default_factory=set)
+    knows_no_tags: bool = False
     hedges: HedgeBudget = field(default_factory=HedgeBudget)
     memory: MemoryBudget = field(default_factory=MemoryBudget)
     second: Context | None = None

@@ -49,6 +49,7 @@ class CopyRequest:
         removes_unverified: Also those whose copies nothing could verify.
         listed: Where the sources are named; then `sources` only tells this request from others.
         syncs: Only what differs is moved.
+        is_dry_run: It is only told what would be done.
     """
 
     sources: tuple[Location, ...]
@@ -59,6 +60,7 @@ class CopyRequest:
     removes_unverified: bool = False
     listed: SourceList | None = None
     syncs: bool = False
+    is_dry_run: bool = False
 
 
 def check_request(

@@ -15,10 +15,12 @@ from transfer.engine.finished import without_finished
 from transfer.engine.items import CopyItem, DownloadItem, FolderItem, Item, StreamUploadItem, UploadItem
 from transfer.engine.job import Job
 from transfer.engine.jobs import forget_item
+from transfer.engine.missing_source import explain_item
 from transfer.engine.name_clashes import land_apart
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning import Planned, plan_items
 from transfer.engine.reading import read_object
+from transfer.engine.reading_ahead import read_ahead
 from transfer.engine.relay import relay_object
 from transfer.engine.server_copy import copy_object
 from transfer.engine.standard_streams import standard_input, standard_output
@@ -45,7 +47,13 @@ async def copy_items(context: Context, job: Job, request: CopyRequest, deliver: 
 
     async with kept(context, job) as ending:
         items = without_finished(context, job, plan_items(context, request))
-        ending.is_clean = await carry_out(context, counted(context, items), act, deliver)
+        ending.is_clean = await carry_out(
+            context,
+            counted(context, items),
+            act,
+            deliver,
+            lambda found: read_ahead(context, found, lambda planned: planned, lambda _, item: item),
+        )
 
 
 @dataclass(slots=True)
@@ -89,16 +97,24 @@ async def _forget_leftovers(context: Context, job: Job) -> bool:
     return True
 
 
-async def counted(context: Context, items: AsyncIterator[Planned]) -> AsyncIterator[Planned]:
-    """The planned items, counted as they pass."""
+async def counted(
+    context: Context, items: AsyncIterator[Planned], *, is_dry_run: bool = False
+) -> AsyncIterator[Planned]:
+    """The planned items, counted as they pass; in a dry run none of their bytes will move."""
     async for planned in items:
         context.progress.items_planned += 1
-        if isinstance(planned, UploadItem):
-            context.progress.bytes_planned += planned.size or 0
-        elif isinstance(planned, DownloadItem | CopyItem) and planned.listed is not None:
-            context.progress.bytes_planned += planned.listed.size
+        if not is_dry_run:
+            context.progress.bytes_planned += _planned_bytes(planned)
         yield planned
     context.progress.total_is_final = True
+
+
+def _planned_bytes(planned: Planned) -> int:
+    if isinstance(planned, UploadItem):
+        return planned.size or 0
+    if isinstance(planned, DownloadItem | CopyItem) and planned.listed is not None:
+        return planned.listed.size
+    return 0
 
 
 async def move_item(context: Context, job: Job, item: Item) -> Receipt | Failure | Skip:
@@ -118,7 +134,7 @@ async def move_item(context: Context, job: Job, item: Item) -> Receipt | Failure
             return await upload_stream(context, standard_input(), item.destination)
         return await read_object(context, item.source, standard_output().write)
     except TransferError as error:
-        return Failure(source_of(item), destination_of(item), error)
+        return Failure(source_of(item), destination_of(item), await explain_item(context, item, error))
 
 
 def source_of(item: Item) -> str:

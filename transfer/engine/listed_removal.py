@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
+import anyio
+
 from transfer.engine.context import Context
+from transfer.engine.gathering import Gathering, Removable
 from transfer.engine.outcomes import Deliver
-from transfer.engine.removal import Batch, check_removal, plan_removal, remove_batch, remove_one
-from transfer.engine.spread import spread
+from transfer.engine.removal import check_removal, counted, plan_removal, settle
+from transfer.engine.spread import plain_task_group, spread
 from transfer.model.errors import TransferError
-from transfer.model.locations import S3Location, has_wildcard
+from transfer.model.locations import has_wildcard
 from transfer.model.receipts import Failure, Outcome
 from transfer.stores.local.lines import Lines
-from transfer.stores.s3.listing import DELETE_BATCH_KEYS
-
-_Found = Batch | S3Location | Failure
 
 
-async def remove_listed(context: Context, file: str, *, recursive: bool, raw: bool, deliver: Deliver[Outcome]) -> None:
+async def remove_listed(
+    context: Context, file: str, *, recursive: bool, raw: bool, is_dry_run: bool, deliver: Deliver[Outcome]
+) -> None:
     """Remove what the lines of a file name, and deliver an outcome for each object.
 
     Args:
@@ -29,6 +31,7 @@ async def remove_listed(context: Context, file: str, *, recursive: bool, raw: bo
         file: Its path, or `-` for standard input. Each line is a location as on a command line.
         recursive: Lines may name prefixes: all objects below are removed.
         raw: Wildcard characters mean themselves.
+        is_dry_run: Only tell what would be removed.
         deliver: Takes the outcomes.
 
     Raises:
@@ -36,21 +39,29 @@ async def remove_listed(context: Context, file: str, *, recursive: bool, raw: bo
         TransferError: A request was refused as a whole.
     """
 
-    async def remove(found: _Found) -> None:
-        if isinstance(found, Failure):
-            await deliver(found)
-        elif isinstance(found, S3Location):
-            await deliver(await remove_one(context, found))
-        else:
-            for outcome in await remove_batch(context, found):
-                await deliver(outcome)
+    async def remove(found: Removable) -> None:
+        for outcome in await settle(context, found, is_dry_run=is_dry_run):
+            await deliver(outcome)
 
-    async with aclosing(_planned(context, file, recursive=recursive, raw=raw)) as planned:
-        await spread(planned, remove, lambda workers: workers < context.lanes.limit)
+    sender, receiver = anyio.create_memory_object_stream[Removable](0)
+    gathering = Gathering(sender)
+
+    async def read() -> None:
+        with sender:
+            async with aclosing(_named(context, file, recursive=recursive, raw=raw)) as named:
+                async for found in named:
+                    await gathering.take(found)
+            await gathering.send_all()
+
+    with sender, receiver:
+        async with plain_task_group() as tasks:
+            tasks.start_soon(gathering.keep_sending)
+            tasks.start_soon(read)
+            await spread(counted(context, receiver), remove, lambda workers: workers < context.lanes.limit)
+            tasks.cancel_scope.cancel()
 
 
-async def _planned(context: Context, file: str, *, recursive: bool, raw: bool) -> AsyncGenerator[_Found, None]:
-    waiting: dict[str, list[str]] = {}
+async def _named(context: Context, file: str, *, recursive: bool, raw: bool) -> AsyncGenerator[Removable, None]:
     with Lines(file) as source:
         async with aclosing(source.batches()) as batches:
             async for batch in batches:
@@ -58,18 +69,10 @@ async def _planned(context: Context, file: str, *, recursive: bool, raw: bool) -
                     if not line.text:
                         continue
                     async for found in _of_line(context, line.text, recursive=recursive, raw=raw):
-                        if not isinstance(found, S3Location):
-                            yield found
-                            continue
-                        keys = waiting.setdefault(found.bucket, [])
-                        keys.append(found.key)
-                        if len(keys) == DELETE_BATCH_KEYS:
-                            yield Batch(found.bucket, tuple(waiting.pop(found.bucket)))
-    for bucket, keys in waiting.items():
-        yield Batch(bucket, tuple(keys))
+                        yield found
 
 
-async def _of_line(context: Context, text: str, *, recursive: bool, raw: bool) -> AsyncIterator[_Found]:
+async def _of_line(context: Context, text: str, *, recursive: bool, raw: bool) -> AsyncIterator[Removable]:
     try:
         (location,) = check_removal([text], recursive=recursive, raw=raw, filters=context.options.filters)
         if not recursive and (raw or not has_wildcard(location.key)):

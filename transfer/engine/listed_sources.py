@@ -17,6 +17,7 @@ from typing import Final
 from transfer.engine.context import Context
 from transfer.engine.copy_request import CopyRequest, SourceList, check_request
 from transfer.engine.items import CopyItem, DownloadItem, UploadItem
+from transfer.engine.listed_keys import ListedKeys, keys_to_keep
 from transfer.engine.planning import Planned, plan_items
 from transfer.engine.seen_names import SeenNames, name_on_disk
 from transfer.model.errors import LocalFileError, TransferError, UnsafeKeyError, UsageError
@@ -84,6 +85,7 @@ async def plan_listed(context: Context, request: CopyRequest, listed: SourceList
         LocalFileError: The file cannot be read.
     """
     names = SeenNames()
+    kept = await keys_to_keep(context, request, listed)
     try:
         with Lines(listed.path) as source:
             async with aclosing(source.batches()) as batches:
@@ -93,7 +95,7 @@ async def plan_listed(context: Context, request: CopyRequest, listed: SourceList
                         if not line.text:
                             continue
                         async for planned in _plan_line(context, request, listed, line.text):
-                            found.append(_if_first(names, planned))
+                            found.append(_if_first(names, _if_apart(kept, planned)))
                             if len(found) == LOOKED_AT:
                                 for item in await _looked_at(context, found):
                                     yield item
@@ -102,6 +104,8 @@ async def plan_listed(context: Context, request: CopyRequest, listed: SourceList
                         yield item
     finally:
         names.close()
+        if kept is not None:
+            kept.close()
 
 
 async def _looked_at(context: Context, found: list[Planned]) -> list[Planned]:
@@ -170,6 +174,16 @@ def _below_root(context: Context, root: Location, destination: Location, text: s
         raise UsageError("neither side is in a bucket", subject=text)
     path = os.path.join(str(root), *name.parts)  # noqa: PTH118 - as text, which the walk gives too
     return UploadItem(path, destination.with_key(tree_key(destination, str(name))))
+
+
+def _if_apart(kept: ListedKeys | None, planned: Planned) -> Planned:
+    """The item, or the failure of one that would overwrite what another line names."""
+    if kept is not None and isinstance(planned, CopyItem):
+        try:
+            kept.check(planned)
+        except UsageError as error:
+            return Failure(str(planned.source), str(planned.destination), error)
+    return planned
 
 
 def _if_first(names: SeenNames, planned: Planned) -> Planned:

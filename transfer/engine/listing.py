@@ -9,9 +9,11 @@ from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.ordered_listing import list_keys
 from transfer.engine.spread import each, spread
-from transfer.model.errors import ProtocolError, StoreError
+from transfer.model.errors import OutsidePrefixError, ProtocolError, StoreError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject, ListPage
+from transfer.plan.advancing import PageTrail
+from transfer.plan.key_order import order_of
 from transfer.plan.naming import folder_prefix
 from transfer.plan.wildcards import compile_pattern, literal_prefix
 from transfer.stores.s3.listing import list_page
@@ -26,18 +28,20 @@ async def list_pages(
     """All pages under a prefix, or those after a key, in the store's order.
 
     Raises:
-        ProtocolError: The store's page token does not advance: a listing that never ends is worth nothing.
+        ProtocolError: The listing goes in circles (`transfer.plan.advancing`): one that never ends is worth nothing. Or
+            names are outside of the prefix.
         StoreError: The store refused.
         WireError: The conversation failed.
     """
     token: str | None = None
+    trail = PageTrail()
     while True:
         page = await _fetch_page(context, bucket, prefix, delimiter, start_after, token, page_keys)
+        if trail.is_stuck(page):
+            raise ProtocolError("the listing does not advance", subject=str(S3Location(bucket, prefix)))
         yield page
         if page.next_token is None:
             return
-        if page.next_token == token:
-            raise ProtocolError("the listing does not advance", subject=str(S3Location(bucket, prefix)))
         token = page.next_token
 
 
@@ -57,16 +61,20 @@ async def entries_of_keys(context: Context, bucket: str, keys: Sequence[str]) ->
         WireError: The conversation failed.
     """
     wanted = set(keys)
-    ordered = sorted(wanted, key=_bytes_of)
+    ordered = sorted(wanted, key=order_of)
     if not ordered:
         return {}
     prefix = _common_start(ordered[0], ordered[-1])
     before_first = ordered[0][:-1] if len(ordered[0]) > len(prefix) + 1 else ""
     found: dict[str, tuple[int, str]] = {}
-    async for page in list_pages(context, bucket, prefix, start_after=before_first):
-        found.update((entry.key, (entry.size, entry.etag)) for entry in page.objects if entry.key in wanted)
-        if page.objects and _bytes_of(page.objects[-1].key) >= _bytes_of(ordered[-1]):
-            break
+    try:
+        async for page in list_pages(context, bucket, prefix, start_after=before_first):
+            found.update((entry.key, (entry.size, entry.etag)) for entry in page.objects if entry.key in wanted)
+            if page.objects and order_of(page.objects[-1].key) >= order_of(ordered[-1]):
+                break
+    except OutsidePrefixError:
+        # Stores on file systems tidy prefixes such as "a//"; objects that are asked for by name are told right.
+        found.clear()
 
     async def ask(key: str) -> None:
         entry = await _entry_of(context, S3Location(bucket, key))
@@ -112,10 +120,6 @@ def _common_start(first: str, last: str) -> str:
     pairs = enumerate(zip(first, last, strict=False))
     length = next((index for index, (one, other) in pairs if one != other), min(len(first), len(last)))
     return first[:length]
-
-
-def _bytes_of(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
 
 
 async def _fetch_page(

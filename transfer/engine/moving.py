@@ -6,8 +6,9 @@ the next one copies them again. What nothing could verify keeps its source, unle
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
@@ -18,7 +19,8 @@ from transfer.engine.copy_request import CopyRequest
 from transfer.engine.copying import counted, kept, move_item
 from transfer.engine.items import CopyItem, DownloadItem, FolderItem, Item, UploadItem
 from transfer.engine.job import Job
-from transfer.engine.move_sources import SourceKeys
+from transfer.engine.missing_source import explain_item
+from transfer.engine.move_sources import SourceKeys, keeps_its_name, overwrites_source
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning import Planned, plan_items
 from transfer.engine.same_object import look_at, may_be_one, require_two
@@ -26,14 +28,17 @@ from transfer.engine.seen_names import SeenNames, name_on_disk
 from transfer.engine.source_removal import FileSeen, ObjectRemover, remove_file
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import LocalFileError, SourceStaysError, StoreError, TransferError, UsageError
-from transfer.model.locations import S3Location
-from transfer.model.receipts import Failure, Outcome, Receipt, Skip
+from transfer.model.locations import S3_SCHEME, S3Location, parse_s3_location
+from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Skip
+from transfer.plan.copying import check_properties_of_moved
+from transfer.plan.filters import compile_filters
 from transfer.stores.s3.listing import DELETE_BATCH_KEYS
+from transfer.system.paths import absolute_path
 
 OLDEST_SECONDS: Final = 5.0
 """An object that was copied waits no longer for others to be removed with it, as long as others come."""
 
-Copy = Callable[[Item], Awaitable[Receipt | Failure | Skip]]
+Copy = Callable[[Item], Awaitable[Receipt | Intent | Failure | Skip]]
 
 
 async def move_items(context: Context, job: Job, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
@@ -44,8 +49,11 @@ async def move_items(context: Context, job: Job, request: CopyRequest, deliver: 
 
     Raises:
         HeldError: Another process does the same.
+        UsageError: What belongs to the sources would be lost with them.
         TransferError: The items could not be found out to the end, or a failure that concerns the whole run.
     """
+    if isinstance(request.destination, S3Location) and any(isinstance(one, S3Location) for one in request.sources):
+        check_properties_of_moved(context.options)
     moving = Moving(context, job, request, lambda item: move_item(context, job, item))
     has_failed = False
 
@@ -98,7 +106,7 @@ class Moving:
             context: The run.
             job: What is remembered of it.
             request: What was asked.
-            copy: Copies one item; its failure is a value.
+            copy: Copies one item; its failure is a value. In a dry run it only tells.
         """
         self._context: Final = context
         self._job: Final = job
@@ -106,7 +114,7 @@ class Moving:
         self._copy: Final = copy
         self._remover: Final = ObjectRemover(context)
         self._destinations: Final = SeenNames()
-        self._sources: Final = SourceKeys(request)
+        self._sources: Final = SourceKeys(request, compile_filters(context.options.filters))
         self._waiting: list[_Copied] = []
         self._oldest_seconds = 0.0
 
@@ -120,26 +128,39 @@ class Moving:
         outcome = planned if isinstance(planned, Skip | Failure) else await self._copied(planned)
         if isinstance(outcome, _Copied):
             return await self._removed_later(outcome)
-        if isinstance(outcome, Failure) and await self._was_moved_earlier(outcome):
-            self._context.progress.items_planned -= 1
-            self._context.progress.items_resumed += 1
-            return ()
-        return (outcome,)
+        if not isinstance(outcome, Failure) or not self._may_be_moved_already(outcome):
+            return (outcome,)
+        if not outcome.destination:
+            return (Skip(outcome.source, "nothing is there; this move began earlier and may have moved all of it"),)
+        if not await self._was_moved_earlier(outcome):
+            return (outcome,)
+        self._context.progress.items_planned -= 1
+        self._context.progress.items_resumed += 1
+        return ()
 
     async def finish(self) -> Sequence[Outcome]:
         """Remove the sources that still wait."""
         waiting, self._waiting = self._waiting, []
-        by_bucket: dict[str, dict[str, _Copied]] = {}
-        for one in waiting:
-            by_bucket.setdefault(one.location.bucket, {})[one.location.key] = one
         outcomes: list[Outcome] = []
-        for bucket, ones in by_bucket.items():
-            kept = await self._remover.remove(bucket, {key: one.etag for key, one in ones.items()})
-            outcomes += [
-                _stays(one.receipt, kept[key]) if key in kept else replace(one.receipt, source_removed=True)
-                for key, one in ones.items()
-            ]
+        # Sources that overlap mean an object more than once: it goes once, and each of its copies is told.
+        while waiting:
+            by_bucket: dict[str, dict[str, _Copied]] = {}
+            again: list[_Copied] = []
+            for one in waiting:
+                ones = by_bucket.setdefault(one.location.bucket, {})
+                if ones.setdefault(one.location.key, one) is not one:
+                    again.append(one)
+            for bucket, ones in by_bucket.items():
+                outcomes += await self._removed(bucket, ones)
+            waiting = again
         return outcomes
+
+    async def _removed(self, bucket: str, ones: Mapping[str, _Copied]) -> list[Outcome]:
+        kept = await self._remover.remove(bucket, {key: one.etag for key, one in ones.items()})
+        return [
+            _stays(one.receipt, kept[key]) if key in kept else replace(one.receipt, source_removed=True)
+            for key, one in ones.items()
+        ]
 
     def close(self) -> None:
         """Let go of what was kept to tell names apart."""
@@ -151,11 +172,12 @@ class Moving:
             seen = await self._seen_before(item)
             etag = await self._etag_before(item)
         except TransferError as error:
+            error = await explain_item(self._context, item, error)
             return Failure(str(source_of(item)), destination_of(item), error)
         receipt = await self._copy(item)
-        if isinstance(receipt, Failure | Skip):
+        if isinstance(receipt, Failure | Skip | Intent):
             return receipt
-        if receipt.verified_by is VerifiedBy.UNVERIFIED and not self._removes_unverified:
+        if receipt.tags_unread or (receipt.verified_by is VerifiedBy.UNVERIFIED and not self._removes_unverified):
             return receipt
         try:
             if isinstance(item, UploadItem) and seen is not None:
@@ -175,15 +197,12 @@ class Moving:
         """Refuse what would overwrite what this run has moved already, or is still to move."""
         if isinstance(item, UploadItem | CopyItem):
             name = str(item.destination)
-            if isinstance(item, CopyItem) and item.source == item.destination and self._context.second is None:
-                raise UsageError("it would be moved onto itself", subject=name, remedy="name another key")
-            is_same_store = self._context.second is None
-            if isinstance(item, CopyItem) and is_same_store and self._sources.holds(item.destination):
-                raise UsageError(
-                    f"its new name {item.destination} is among the sources",
-                    subject=str(item.source),
-                    remedy="move to a prefix of its own",
-                )
+            if isinstance(item, CopyItem):
+                check_properties_of_moved(self._context.options)
+                if item.source == item.destination and self._context.second is None:
+                    raise UsageError("it would be moved onto itself", subject=name, remedy="name another key")
+                if not keeps_its_name(item) and self._sources.holds(item.destination):
+                    raise overwrites_source(item, moves=True)
         elif isinstance(item, DownloadItem):
             name = name_on_disk(item.path)
         else:
@@ -221,13 +240,22 @@ class Moving:
             return ()
         return await self.finish()
 
+    def _may_be_moved_already(self, failure: Failure) -> bool:
+        return bool(self._job.earlier_items) and _is_missing(failure.error)
+
     async def _was_moved_earlier(self, failure: Failure) -> bool:
-        """Whether the source is missing because an earlier run of the job has moved it."""
-        if not self._job.earlier_items or not _is_missing(failure.error):
+        """Whether the source is missing because an earlier run of the job has moved it: the destination has it."""
+        if not failure.destination.startswith(S3_SCHEME):
+            path = absolute_path(failure.destination)
+            is_there = await self._context.threads.run(lambda: os.path.lexists(path))
+            return is_there and bool(await self._job.finished([path]))
+        if not await self._job.finished([failure.destination]):
             return False
-        # A whole tree that is gone, or one item that the journal knows.
-        names = [failure.destination]
-        return not failure.destination or bool(await self._job.finished(names))
+        try:
+            await look_at(self._context.destination, parse_s3_location(failure.destination))
+        except TransferError:
+            return False
+        return True
 
 
 def source_of(item: Item) -> S3Location | str:

@@ -21,7 +21,8 @@ from transfer.engine.spread import plain_task_group
 from transfer.model.errors import TransferError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListPage
-from transfer.plan.frontier import Batch, Frontier, PageRequest
+from transfer.plan.frontier import Frontier
+from transfer.plan.segments import Batch, PageRequest
 from transfer.stores.s3.listing import list_page
 from transfer.system.processor import busy_seconds
 
@@ -56,7 +57,7 @@ async def list_keys(
 
     Raises:
         UnorderedListingError: The store breaks the order, which is needed and is not made on disk.
-        ProtocolError: The store's page token does not advance, or keys are outside of the prefix.
+        ProtocolError: The listing goes in circles (`transfer.plan.advancing`), or keys are outside of the prefix.
         StoreError: The store refused.
         WireError: The conversation failed.
     """

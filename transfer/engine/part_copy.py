@@ -10,7 +10,7 @@ Parts are remembered as those of uploads are, so that a later run goes on.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from transfer.engine.attempts import Tally
@@ -51,6 +51,7 @@ class PartCopy:
 
     Attributes:
         resumed_bytes: What an earlier run had copied.
+        tags_unread: Whether the source may have tags that could not be read.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class PartCopy:
         self._info = info
         self._tally = tally
         self._part_size_bytes = copy_part_size_bytes(info.size, context.options.part_size_bytes)
-        self._headers: dict[str, str] = {}
+        self._headers: Mapping[str, str] = {}
         self._algorithm = ChecksumAlgorithm.NONE
         self._claim: Claim | None = None
         self.resumed_bytes = 0
+        self.tags_unread = False
 
     async def keeps_parts(self) -> bool:
         """Whether the copy can have the very parts of its source; if so, it will."""
@@ -104,7 +106,8 @@ class PartCopy:
         """
         if self._whole_crc() is None:
             await self.keeps_parts()
-        self._headers = await headers_of_copy(self._context, self._source, self._destination, self._info, self._tally)
+        headers = await headers_of_copy(self._context, self._source, self._destination, self._info, self._tally)
+        self._headers, self.tags_unread = headers.values, headers.tags_unread
         return await upload_with_fallback(self._context, lambda algorithm: self._copy(algorithm, prove), lambda: True)
 
     async def _copy(self, algorithm: ChecksumAlgorithm, prove: Prove) -> Proof:
@@ -130,7 +133,7 @@ class PartCopy:
             raise
         else:
             fingerprint = finished_object(self._info.size, self._info.etag)
-            counts = self._context.counts_as_finished(proof.verified_by)
+            counts = self._context.counts_as_finished(proof.verified_by) and not self.tags_unread
             await claim.done(str(self._destination), fingerprint, self._info.size, counts=counts)
             return proof
         finally:

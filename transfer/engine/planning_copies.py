@@ -13,6 +13,7 @@ from transfer.engine.context import Context
 from transfer.engine.copy_request import one_is_not_filtered
 from transfer.engine.items import CopyItem
 from transfer.engine.ordered_listing import list_keys
+from transfer.engine.same_object import is_one_store
 from transfer.engine.wildcard_keys import is_pattern
 from transfer.model.errors import StoreError, UsageError
 from transfer.model.locations import Location, S3Location, has_wildcard
@@ -24,15 +25,16 @@ from transfer.plan.naming import folder_prefix, tree_key, upload_key
 from transfer.plan.wildcards import compile_pattern, literal_prefix, relative_base
 
 
-def check_copies(
+async def check_copies(
     context: Context, sources: Sequence[Location], destination: S3Location, *, recursive: bool, raw: bool
 ) -> None:
-    """Refuse what would go round in circles, before anything is copied; another store is another place.
+    """Refuse what would go round in circles, before anything is copied; a store at another address is another place.
 
     Raises:
         UsageError: A source would be copied onto itself to no effect, or into itself without end.
+        ConfigurationError: A store has no address.
     """
-    if context.destination is not context:
+    if not await is_one_store(context, destination.bucket):
         return
     for source in sources:
         if not isinstance(source, S3Location):

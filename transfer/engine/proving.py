@@ -102,7 +102,10 @@ class FileProof:
         found = await self._compare(info, part_claims(info, lengths, is_certain=True))
         if found.finding is Finding.DIFFERS and found.verified_by is not VerifiedBy.UNVERIFIED and len(lengths) > 1:
             exact = await exact_lengths(self._context, location, info, self._tally)
-            if exact is not None and exact != lengths:
+            if exact is None:
+                # Sizes concluded from the first part are a guess: only when they explain the checksum they prove it.
+                return Evidence(Finding.UNVERIFIABLE, reason=_UNKNOWN_PARTS)
+            if exact != lengths:
                 return await self._compare(info, part_claims(info, exact, is_certain=True))
         return found
 
@@ -120,7 +123,9 @@ class FileProof:
         """Read the file and try all claims on it."""
         run = self._context.threads.run
         if info.size <= SMALL_BYTES:
-            return await run(lambda: _judged_at_once(self._path, info, claims))
+            judged = await run(lambda: _judged_at_once(self._path, info, claims))
+            self._context.progress.bytes_read += info.size if claims else 0
+            return judged
         source = await run(lambda: SourceFile(self._path))
         with source:
             if source.size != info.size or not claims:
@@ -133,12 +138,15 @@ class FileProof:
         """The checksum of each claim; one whose parts are independent is computed by several threads."""
         ranges = _independent_ranges(claims)
         if len(ranges) < 2:
-            return await self._context.threads.run(lambda: _tried(source, claims))
+            tried = await self._context.threads.run(lambda: _tried(source, claims))
+            self._context.progress.bytes_read += source.size
+            return tried
         claim = claims[0]
         values: dict[int, bytes] = {}
 
         async def digest(wanted: ByteRange) -> None:
             values[wanted.number] = await self._context.threads.run(lambda: _digested(source, wanted, claim))
+            self._context.progress.bytes_read += wanted.length
 
         await spread(each(ranges), digest, lambda workers: workers < THREADS)
         return (claim.value_of([(values[wanted.number], wanted.length) for wanted in ranges]),)
@@ -177,7 +185,7 @@ async def compare_record(context: Context, location: S3Location, recorded: Recor
         WireError: As for any request.
     """
     info = await head(context, location, Tally())
-    return judge_kept(info_of_record(recorded), info)
+    return judge_kept(info_of_record(recorded), info, first="the receipt has")
 
 
 async def head(context: Context, location: S3Location, tally: Tally) -> ObjectInfo:
@@ -196,8 +204,8 @@ def info_of_record(recorded: Recorded) -> ObjectInfo:
     return ObjectInfo(recorded.size, recorded.etag, checksums=checksums)
 
 
-def judge_kept(ours: ObjectInfo, theirs: ObjectInfo) -> Evidence:
-    """Compare two objects by their sizes and what is kept of both."""
+def judge_kept(ours: ObjectInfo, theirs: ObjectInfo, *, first: str = "the first one has") -> Evidence:
+    """Compare two objects by their sizes and what is kept of both; `first` says whose the first is, if they differ."""
     if ours.size != theirs.size:
         return _other_size(ours.size, theirs.size)
     if ours.size == 0:
@@ -210,7 +218,9 @@ def judge_kept(ours: ObjectInfo, theirs: ObjectInfo) -> Evidence:
     proof = Claim(checksum, (ours.size,), is_certain=True).verified_by
     if is_equal:
         return Evidence(Finding.MATCH, proof, checksum)
-    return Evidence(Finding.DIFFERS, proof, None, f"{checksum} is not what the second one has")
+    kinds = {(found.algorithm, found.type): found.value for found in checksums_of(theirs)}
+    other = kinds[checksum.algorithm, checksum.type]
+    return Evidence(Finding.DIFFERS, proof, None, f"{first} {checksum}, kept is {other}")
 
 
 def _share_parts_checksum(ours: ObjectInfo, theirs: ObjectInfo) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
-from transfer.engine.copied_properties import headers_of_copy
+from transfer.engine.copied_properties import CopyHeaders, headers_of_copy
 from transfer.engine.download import WHOLE_ATTEMPTS
 from transfer.engine.fingerprints import finished_object
 from transfer.engine.items import CopyItem
@@ -48,6 +48,7 @@ class _Relayed:
     arrived_by: VerifiedBy
     proof: Proof
     mover: Mover
+    tags_unread: bool = False
     resumed_bytes: int = 0
 
 
@@ -80,6 +81,7 @@ async def relay_object(context: Context, job: Job, item: CopyItem) -> Receipt:
         mover=done.mover if size else Mover.NONE,
         mover_reason=mover_reason(done.mover, RELAY) if size else None,
         resumed_bytes=done.resumed_bytes,
+        tags_unread=done.tags_unread,
     )
 
 
@@ -132,25 +134,26 @@ class _Relay:
         headers = await self._headers(info)
         relay = PartsRelay(self._context, self._job, self._item, plan, headers, self._tally)
         proof = await relay.run()
-        return _Relayed(info, relay.arrived_by, proof, relay.mover, relay.resumed_bytes)
+        return _Relayed(info, relay.arrived_by, proof, relay.mover, headers.tags_unread, relay.resumed_bytes)
 
     async def _in_one(self, size: int, etag: str) -> _Relayed:
         """Read the object into memory, prove that it arrived, and write it."""
         async with self._context.memory.hold(size):
             plan, content, arrived_by = await self._fetch(size, etag)
-            headers = await self._headers(plan.info)
+            headers = await self._headers(plan.info, is_whole=True)
             mover = Mover.NONE
 
             async def put(algorithm: ChecksumAlgorithm) -> Proof:
                 nonlocal mover
-                written, ours = await self._put(content, algorithm, headers)
+                written, ours = await self._put(content, algorithm, headers.values)
                 mover = written.mover
                 return await prove(self._destination, self._item.destination, ours, written, (), self._tally)
 
             proof = await upload_with_fallback(self._destination, put, lambda: True)
-        if self._context.counts_as_finished(weaker(arrived_by, proof.verified_by)):
+        verified_by = weaker(arrived_by, proof.verified_by)
+        if self._context.counts_as_finished(verified_by) and not headers.tags_unread:
             self._job.note_finished(str(self._item.destination), finished_object(size, plan.info.etag), size)
-        return _Relayed(plan.info, arrived_by, proof, mover)
+        return _Relayed(plan.info, arrived_by, proof, mover, headers.tags_unread)
 
     async def _fetch(self, size: int, etag: str) -> tuple[DownloadPlan, bytearray, VerifiedBy]:
         """Fetch a small object, and again when its checksum is wrong."""
@@ -191,6 +194,9 @@ class _Relay:
         ours = None if algorithm is ChecksumAlgorithm.NONE else Checksum(algorithm, encode_value(value))
         return written, ours
 
-    async def _headers(self, info: ObjectInfo) -> Mapping[str, str]:
+    async def _headers(self, info: ObjectInfo, *, is_whole: bool = False) -> CopyHeaders:
+        """The headers of the new object; `is_whole` says that a GET told of the source."""
         item = self._item
-        return await headers_of_copy(self._context, item.source, item.destination, info, self._tally)
+        return await headers_of_copy(
+            self._context, item.source, item.destination, info, self._tally, counts_tags=is_whole
+        )

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.copied_properties import CopyHeaders
 from transfer.engine.fingerprints import copy_fingerprint, finished_object
 from transfer.engine.items import CopyItem
 from transfer.engine.job import Claim, Job, can_continue
@@ -50,7 +51,7 @@ class PartsRelay:
         job: Job,
         item: CopyItem,
         plan: DownloadPlan,
-        headers: Mapping[str, str],
+        headers: CopyHeaders,
         tally: Tally,
     ) -> None:
         self._context = context
@@ -59,7 +60,8 @@ class PartsRelay:
         self._item = item
         self._plan = plan
         self._info = plan.info
-        self._headers = headers
+        self._headers = headers.values
+        self._tags_unread = headers.tags_unread
         self._tally = tally
         self._part_size_bytes = choose_part_size_bytes(plan.info.size, context.options.part_size_bytes)
         self._algorithm = ChecksumAlgorithm.NONE
@@ -92,7 +94,8 @@ class PartsRelay:
             raise
         else:
             is_proven = VerifiedBy.UNVERIFIED not in (self.arrived_by, proof.verified_by)
-            counts = is_proven or self._context.counts_as_finished(VerifiedBy.UNVERIFIED)
+            is_enough = is_proven or self._context.counts_as_finished(VerifiedBy.UNVERIFIED)
+            counts = is_enough and not self._tags_unread
             fingerprint = finished_object(self._info.size, self._info.etag)
             await claim.done(str(self._item.destination), fingerprint, self._info.size, counts=counts)
             return proof

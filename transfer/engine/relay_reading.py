@@ -6,7 +6,6 @@ Who asks for a range holds the memory for it. Nothing is sent from here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 import anyio
@@ -62,8 +61,6 @@ async def fetch_whole(
     async def fetch(flow: Flow) -> tuple[ObjectInfo, bytearray]:
         async with objects.get_object(context.store, objects.Wanted(location, etag, size)) as response:
             info = objects.object_info(response.headers, size)
-            # The answer to a GET tells how many tags there are, if there are any (AWS: GetObject).
-            info = replace(info, tag_count=info.tag_count or 0)
             return info, await receive_into_memory(response, size, flow)
 
     return await context.attempts.run(location, fetch, tally, is_progress=False)

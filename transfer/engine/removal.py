@@ -1,20 +1,27 @@
-"""Removing objects: named ones, those that match a pattern, or all below a prefix, a thousand in one request."""
+"""Removing objects: named ones, those that match a pattern, or all below a prefix, a thousand in one request.
+
+In a dry run what would be removed is told, and nothing is sent but listings and questions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import TypeVar
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.copy_request import one_is_not_filtered
 from transfer.engine.listing import list_matches, list_tree
+from transfer.engine.missing_source import explain
 from transfer.engine.outcomes import Deliver
 from transfer.engine.spread import spread
 from transfer.engine.wildcard_keys import is_pattern
 from transfer.model.errors import StoreError, TransferError, UsageError
 from transfer.model.filters import Filters
 from transfer.model.locations import S3Location, has_wildcard, parse_s3_location
+from transfer.model.objects import ListedObject
 from transfer.model.receipts import Failure, Outcome, Removal
 from transfer.plan.filters import compile_filters
 from transfer.plan.naming import folder_prefix
@@ -27,10 +34,14 @@ from transfer.stores.s3.xml import split_deletable
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Keys of one bucket that go in one request."""
+    """Keys of one bucket that go in one request; with the sizes of their objects in bytes, where they were listed."""
 
     bucket: str
     keys: tuple[str, ...]
+    sizes: tuple[int, ...] = ()
+
+
+Found = TypeVar("Found", bound=Batch | S3Location | Failure)
 
 
 def check_removal(
@@ -74,21 +85,25 @@ async def plan_removal(
             yield location
             continue
         found_any = False
-        keys: list[str] = []
+        keys: list[ListedObject] = []
         listing = list_matches(context, location) if by_pattern else list_tree(context, location)
         root = relative_base(location.key) if by_pattern else folder_prefix(location.key)
         async for found in listing:
             found_any = True
             if not wants.wants_object(found.key[len(root) :], found):
                 continue
-            keys.append(found.key)
+            keys.append(found)
             if len(keys) == DELETE_BATCH_KEYS:
-                yield Batch(location.bucket, tuple(keys))
+                yield _batch(location, keys)
                 keys = []
         if keys:
-            yield Batch(location.bucket, tuple(keys))
+            yield _batch(location, keys)
         if not found_any and location.key:
             raise _nothing_there(location)
+
+
+def _batch(location: S3Location, found: Sequence[ListedObject]) -> Batch:
+    return Batch(location.bucket, tuple(one.key for one in found), tuple(one.size for one in found))
 
 
 async def remove_all(
@@ -97,9 +112,10 @@ async def remove_all(
     *,
     recursive: bool,
     raw: bool,
+    is_dry_run: bool,
     deliver: Deliver[Outcome],
 ) -> None:
-    """Remove what checked locations mean, many at a time, and deliver an outcome for each object.
+    """Remove what checked locations mean, or tell it, many at a time, and deliver an outcome for each object.
 
     Raises:
         StoreError: As `plan_removal`.
@@ -107,14 +123,49 @@ async def remove_all(
     """
 
     async def remove(found: Batch | S3Location) -> None:
-        if isinstance(found, S3Location):
-            await deliver(await remove_one(context, found))
-            return
-        for outcome in await remove_batch(context, found):
+        for outcome in await settle(context, found, is_dry_run=is_dry_run):
             await deliver(outcome)
 
-    planned = plan_removal(context, locations, recursive=recursive, raw=raw)
+    planned = counted(context, plan_removal(context, locations, recursive=recursive, raw=raw))
     await spread(planned, remove, lambda workers: workers < context.lanes.limit)
+
+
+async def counted(context: Context, planned: AsyncIterator[Found]) -> AsyncIterator[Found]:
+    """What is to be removed, counted as it passes."""
+    async for found in planned:
+        context.progress.items_to_remove += len(found.keys) if isinstance(found, Batch) else 1
+        yield found
+    context.progress.total_is_final = True
+
+
+async def settle(context: Context, found: Batch | S3Location | Failure, *, is_dry_run: bool) -> Sequence[Outcome]:
+    """Remove what was found, or only tell it, and count what became of it; raises as `remove_batch`."""
+    outcomes: Sequence[Outcome]
+    if isinstance(found, Failure):
+        outcomes = [found]
+    elif is_dry_run:
+        outcomes = await _told(context, found)
+    elif isinstance(found, S3Location):
+        outcomes = [await remove_one(context, found)]
+    else:
+        outcomes = await remove_batch(context, found)
+    failed = sum(isinstance(outcome, Failure) for outcome in outcomes)
+    context.progress.items_failed += failed
+    context.progress.items_removed += len(outcomes) - failed
+    return outcomes
+
+
+async def _told(context: Context, found: Batch | S3Location) -> list[Outcome]:
+    """What would become of it; a named object is asked for, as before it is removed."""
+    if isinstance(found, Batch):
+        places = (str(S3Location(found.bucket, key)) for key in found.keys)
+        sizes = found.sizes or repeat(None, len(found.keys))
+        return [Removal(place, is_dry_run=True, size=size) for place, size in zip(places, sizes, strict=True)]
+    try:
+        info = await context.attempts.run(found, lambda _: head_object(context.store, found), Tally())
+    except TransferError as error:
+        return [Failure(str(found), "", await explain(context, found, error))]
+    return [Removal(str(found), is_dry_run=True, size=info.size)]
 
 
 async def remove_one(context: Context, location: S3Location) -> Outcome:
@@ -123,7 +174,7 @@ async def remove_one(context: Context, location: S3Location) -> Outcome:
         await context.attempts.run(location, lambda _: head_object(context.store, location), Tally())
         await context.attempts.run(location, lambda _: delete_object(context.store, location), Tally())
     except TransferError as error:
-        return Failure(str(location), "", error)
+        return Failure(str(location), "", await explain(context, location, error))
     return Removal(str(location))
 
 

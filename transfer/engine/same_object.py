@@ -21,6 +21,22 @@ def is_other_name(bucket: str) -> bool:
     return bucket.startswith("arn:") or bucket.endswith(_ALIAS_ENDINGS)
 
 
+def may_be_one_bucket(one: str, other: str) -> bool:
+    """Whether two names may stand for one bucket."""
+    return one == other or is_other_name(one) or is_other_name(other)
+
+
+async def is_one_store(context: Context, bucket: str) -> bool:
+    """Whether sources and destination of a run are at the same address, whoever asks there.
+
+    Raises:
+        ConfigurationError: One of the two has none.
+    """
+    if context.second is None:
+        return True
+    return await context.store.address_of(bucket) == await context.second.store.address_of(bucket)
+
+
 def may_be_one(context: Context, item: CopyItem) -> bool:
     """Whether source and destination of a copy may be one object under two names.
 

@@ -19,6 +19,8 @@ from transfer.model.options import ConnectionOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from transfer.stores.s3.store import S3Store
+
 
 _THE_DESTINATION = "the destination"
 
@@ -57,6 +59,11 @@ def check_second(
 async def open_second(stack: AsyncExitStack, first: Context, connection: ConnectionOptions) -> Context:
     """The context of a second store, open as long as `stack` is; raises as `open_store`."""
     store, _ = await open_store(stack, connection)
+    return second_at(first, store)
+
+
+def second_at(first: Context, store: S3Store) -> Context:
+    """The context of a second store that somebody else keeps open."""
     attempts = attempts_at(store, first.lanes, first.progress, first.on_event, first.options)
     return dataclasses.replace(first, store=store, attempts=attempts, second=None)
 

@@ -38,6 +38,13 @@ class SeenNames:
             self._go_to_disk()
         return True
 
+    def holds(self, name: str) -> bool:
+        """Whether a name was taken."""
+        data = name.encode("utf-8", "surrogateescape")
+        if self._many is None:
+            return data in self._few
+        return self._many.execute("SELECT 1 FROM seen WHERE name = ?", (data,)).fetchone() is not None
+
     def close(self) -> None:
         """Let go of what was kept."""
         self._few.clear()

@@ -87,6 +87,7 @@ async def copy_object(context: Context, job: Job, item: CopyItem) -> Receipt:
         retries=tally.retries,
         mover=Mover.SERVER,
         resumed_bytes=copy.resumed_bytes,
+        tags_unread=copy.tags_unread,
     )
 
 
@@ -123,6 +124,7 @@ class _Copy:
         self._tally = tally
         self.size = item.listed.size if item.listed else 0
         self.resumed_bytes = 0
+        self.tags_unread = False
 
     async def run(self) -> Proof:
         """Copy the object and find out what proves it."""
@@ -133,7 +135,7 @@ class _Copy:
             if self._info is not None and await self._goes_in_parts(self._info):
                 return await self._in_parts(self._info)
             proof = await self._whole()
-        if self._context.counts_as_finished(proof.verified_by):
+        if self._context.counts_as_finished(proof.verified_by) and not self.tags_unread:
             self._job.note_finished(str(self._destination), finished_object(self.size, self._etag), self.size)
         return proof
 
@@ -182,13 +184,16 @@ class _Copy:
         try:
             return await parts.run(self._prove)
         finally:
-            self.resumed_bytes = parts.resumed_bytes
+            self.resumed_bytes, self.tags_unread = parts.resumed_bytes, parts.tags_unread
 
     async def _whole(self) -> Proof:
         source = CopySource(self._source, self._etag)
         headers = directive_headers(self._context.options, self._destination)
+        requests = 0
 
         async def copy(flow: Flow) -> Written:
+            nonlocal requests
+            requests += 1
             written = await copying.copy_object(self._context.store, source, self._destination, headers)
             flow.moved(self.size)
             return written
@@ -196,18 +201,40 @@ class _Copy:
         try:
             written = await self._context.attempts.run(self._destination, copy, self._tally)
         except StoreError as error:
-            if error.status != 404 or not is_folder_marker(self._source.key, self.size):
+            if error.status == 404 and is_folder_marker(self._source.key, self.size):
+                written = await self._write_marker()
+            elif error.status == 412 and requests > 1 and self._source == self._destination:
+                written = await self._written_unheard(error)
+            else:
                 raise
-            written = await self._write_marker()
         return await self._prove(Proof(None, VerifiedBy.UNVERIFIED, written.etag, written.version_id), written)
+
+    async def _written_unheard(self, refused: StoreError) -> Written:
+        """An object copied onto itself by a request whose answer was lost: the next one finds another ETag.
+
+        Raises:
+            StoreError: As refused, when the object is not provably the one that was copied.
+        """
+        found = await self._context.attempts.run(
+            self._destination, lambda _: head_object(self._context.store, self._destination), self._tally
+        )
+        before = await self._look_at_source()
+        try:
+            proof = agree(before, found, etags_are_md5=not self._is_directory_bucket()).verified_by
+        except ChecksumMismatchError:
+            raise refused from None
+        if proof is VerifiedBy.UNVERIFIED:
+            raise refused
+        return Written(found.etag, found.version_id, found.checksums)
 
     async def _write_marker(self) -> Written:
         """Write the empty object that stands for a folder: SeaweedFS lists such objects and does not find them."""
         info = await self._look_at_source()
         headers = await headers_of_copy(self._context, self._source, self._destination, info, self._tally)
+        self.tags_unread = headers.tags_unread
         return await self._context.attempts.run(
             self._destination,
-            lambda flow: put_object(self._context.store, self._destination, b"", headers, flow),
+            lambda flow: put_object(self._context.store, self._destination, b"", headers.values, flow),
             self._tally,
         )
 

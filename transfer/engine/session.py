@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
 
 from transfer.engine.context import Context
+from transfer.engine.hedging import HedgeBudget
 from transfer.engine.lanes import Lanes
-from transfer.engine.second_store import open_second
+from transfer.engine.memory import MemoryBudget
+from transfer.engine.second_store import open_second, second_at
 from transfer.engine.stores import attempts_at, open_store
 from transfer.engine.threads import Threads
 from transfer.model.events import EventSink, Warned
@@ -54,28 +56,53 @@ class Wishes:
     on_event: EventSink
 
 
-async def open_session(stack: AsyncExitStack, wishes: Wishes) -> Session:
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """What a process has once, however many runs go on in it: threads, and memory for bodies."""
+
+    threads: Threads = field(default_factory=Threads)
+    memory: MemoryBudget = field(default_factory=MemoryBudget)
+    hedges: HedgeBudget = field(default_factory=HedgeBudget)
+
+
+async def open_session(stack: AsyncExitStack, wishes: Wishes, budgets: Budgets | None = None) -> Session:
     """Open what a run needs, as long as `stack` is open.
+
+    Args:
+        stack: Closes it all.
+        wishes: What was asked for.
+        budgets: Those of other runs in this process; None for a run that is alone.
 
     Raises:
         UsageError: An endpoint is no URL.
         ConfigurationError: Certificates cannot be read.
     """
     store, access = await open_store(stack, wishes.connection)
-    lanes = Lanes(_governor(wishes.options), wishes.on_event)
-    lanes.start()
-    stack.callback(lanes.stop)
-    context = _context(wishes, store, lanes, Threads())
+    context = _context(wishes, store, _lanes(stack, wishes), budgets or Budgets())
     journal = _journal(stack, wishes)
     if wishes.destination is not None:
         context.second = await open_second(stack, context, wishes.destination)
     return Session(context, access, journal, await _tasks(stack, context))
 
 
-async def open_beside(stack: AsyncExitStack, other: Session, wishes: Wishes) -> Session:
-    """Use the store and the lanes of another run, which stays open longer."""
+async def open_beside(
+    stack: AsyncExitStack, other: Session, wishes: Wishes, destination: Session | None = None
+) -> Session:
+    """Use the store and the lanes of another run, which stays open longer.
+
+    A number of requests that was asked for is the run's own; its connections and its memory are shared all the same.
+
+    Args:
+        stack: Closes what is the run's own.
+        other: The other run.
+        wishes: What was asked for.
+        destination: A run at the other store, when there is one.
+    """
     base = other.context
-    context = _context(wishes, base.store, base.lanes, base.threads)
+    lanes = base.lanes if wishes.options.concurrency is None else _lanes(stack, wishes)
+    context = _context(wishes, base.store, lanes, Budgets(base.threads, base.memory, base.hedges))
+    if destination is not None:
+        context.second = second_at(context, destination.context.store)
     journal = _journal(stack, wishes)
     return Session(context, other.access, journal, await _tasks(stack, context))
 
@@ -95,10 +122,27 @@ async def administration(session: Session, connection: ConnectionOptions) -> Asy
         await access.aclose()
 
 
-def _context(wishes: Wishes, store: S3Store, lanes: Lanes, threads: Threads) -> Context:
+def _context(wishes: Wishes, store: S3Store, lanes: Lanes, budgets: Budgets) -> Context:
     progress, on_event, options = wishes.progress, wishes.on_event, wishes.options
     attempts = attempts_at(store, lanes, progress, on_event, options)
-    return Context(store, attempts, lanes, threads, progress, on_event, options)
+    return Context(
+        store,
+        attempts,
+        lanes,
+        budgets.threads,
+        progress,
+        on_event,
+        options,
+        hedges=budgets.hedges,
+        memory=budgets.memory,
+    )
+
+
+def _lanes(stack: AsyncExitStack, wishes: Wishes) -> Lanes:
+    lanes = Lanes(_governor(wishes.options), wishes.on_event)
+    lanes.start()
+    stack.callback(lanes.stop)
+    return lanes
 
 
 async def _tasks(stack: AsyncExitStack, context: Context) -> TaskGroup:

@@ -1,5 +1,7 @@
 """Several runs in one process that reach the same store: one pool of connections and one set of lanes for all.
 
+Whatever stores they reach, their threads and their memory for bodies are together those of one run.
+
 What is asked for and told stays each run's own: options, counters, events, and the journal.
 """
 
@@ -12,7 +14,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from transfer.engine.session import Session, Wishes, open_session
+from transfer.engine.session import Budgets, Session, Wishes, open_session
 from transfer.model.events import ignore_event
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
@@ -30,6 +32,7 @@ class SharedStores:
         """
         self._tasks: Final = tasks
         self._options: Final = options
+        self._budgets: Final = Budgets()
         self._opened: dict[ConnectionOptions, Session] = {}
         self._opening: Final = anyio.Lock()
 
@@ -48,7 +51,7 @@ class SharedStores:
         async with AsyncExitStack() as stack:
             wishes = Wishes(connection, None, self._options, Progress(), ignore_event)
             try:
-                session = await open_session(stack, wishes)
+                session = await open_session(stack, wishes, self._budgets)
             except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
                 task_status.started(error)
                 return

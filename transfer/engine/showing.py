@@ -13,6 +13,7 @@ from transfer.model.errors import UsageError
 from transfer.model.locations import S3Location, has_wildcard
 from transfer.model.objects import CommonPrefix, ListedObject, ListPage
 from transfer.plan.filters import compile_filters
+from transfer.plan.key_order import order_of
 from transfer.plan.wildcards import compile_pattern, literal_prefix, relative_base
 
 DELIMITER = "/"
@@ -99,18 +100,14 @@ def _in_order(page: ListPage) -> EntryBatch:
         return _by_bytes(page.objects)
     entries: list[ListedObject | CommonPrefix] = [CommonPrefix(prefix) for prefix in page.prefixes]
     entries += page.objects
-    return tuple(sorted(entries, key=lambda entry: _bytes_of(_name(entry))))
+    return tuple(sorted(entries, key=lambda entry: order_of(_name(entry))))
 
 
 def _by_bytes(objects: ObjectBatch) -> ObjectBatch:
     # Characters of ASCII sort as their bytes do, which take longer to get.
     if "".join(map(itemgetter(0), objects)).isascii():
         return tuple(sorted(objects, key=itemgetter(0)))
-    return tuple(sorted(objects, key=lambda listed: _bytes_of(listed.key)))
-
-
-def _bytes_of(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
+    return tuple(sorted(objects, key=lambda listed: order_of(listed.key)))
 
 
 def _name(entry: ListedObject | CommonPrefix) -> str:

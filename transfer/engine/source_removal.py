@@ -57,15 +57,11 @@ class FileSeen:
         except OSError as error:
             raise LocalFileError.from_os_error(error, path) from error
         changed_ns = 0 if sys.platform == "win32" else status.st_ctime_ns
-        return cls(
-            status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed_ns, status.st_nlink
-        )
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, changed_ns, status.st_nlink)
 
     def is_still(self, now: FileSeen) -> bool:
         """Whether a file looked at again is what it was, as far as its times tell."""
-        was, is_now = (
-            (one.device, one.inode, one.size, one.mtime_ns) for one in (self, now)
-        )
+        was, is_now = ((one.device, one.inode, one.size, one.mtime_ns) for one in (self, now))
         return was == is_now and (self.changed_ns == now.changed_ns or self.names > 1)
 
 
@@ -124,9 +120,7 @@ class ObjectRemover:
         except TransferError as error:
             return dict.fromkeys(etags, error)
 
-    async def _remove_all(
-        self, bucket: str, keys: Sequence[str], etags: Mapping[str, str]
-    ) -> dict[str, TransferError]:
+    async def _remove_all(self, bucket: str, keys: Sequence[str], etags: Mapping[str, str]) -> dict[str, TransferError]:
         kept: dict[str, TransferError] = {}
         carried, single = split_deletable(keys) if len(keys) > 1 else ([], keys)
         if carried:

@@ -61,7 +61,8 @@ class _Clearing:
         request = self._request
         if request.options.is_dry_run:
             return [
-                Removal(named(request.destination, one.name), self._backup_of(one), is_dry_run=True) for one in batch
+                Removal(named(request.destination, one.name), self._backup_of(one), is_dry_run=True, size=one.size)
+                for one in batch
             ]
         if isinstance(request.destination, LocalLocation):
             root, backup = request.destination, request.backup

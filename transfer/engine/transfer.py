@@ -25,6 +25,7 @@ from transfer.engine.sharing import shared_stores
 from transfer.engine.showing import EntryBatch, each_entry, list_batches
 from transfer.engine.unfinished_uploads import abort, abort_pending, all_parts, check_abort, list_pending
 from transfer.model.audits import Audit, Recorded
+from transfer.model.bench import BenchNews, BenchOptions
 from transfer.model.errors import StoreError, TransferError, UsageError
 from transfer.model.events import EventSink, Warned, ignore_event
 from transfer.model.locations import S3Location, parse_s3_location
@@ -185,7 +186,7 @@ class Transfer:
         request = replace(request, is_dry_run=dry_run)
         return self._stream(lambda session, deliver: _copy(session, request, deliver))
 
-    def copy_listed(
+    def copy_listed(  # noqa: PLR0913 - what copies and moves are asked, by name
         self,
         file: str,
         destination: str,
@@ -453,6 +454,32 @@ class Transfer:
 
         return self._stream(lambda session, deliver: audit_records(session.context, iter(records), deliver))
 
+    def bench(
+        self, url: str, options: BenchOptions | None = None, *, dry_run: bool = False
+    ) -> OutcomeStream[BenchNews]:
+        """Measure the store: requests of the kinds asked for, each made once and timed.
+
+        Everything is written below a fresh prefix under `url` and removed at the end, also when the stream is closed.
+
+        Args:
+            url: A bucket, or a prefix in it.
+            options: What to measure.
+            dry_run: Only tell what it would write and ask for.
+
+        Returns:
+            What is about to be done, then a result for each step with news of how it goes in between, then what became
+            of the objects. Closing it stops the work.
+
+        Raises:
+            UsageError: The options make no sense; raised before anything is asked.
+            TransferError: The bucket cannot be used; raised while iterating.
+        """
+        from transfer.engine.bench.asking import check_bench
+        from transfer.engine.bench.course import measure
+
+        request = check_bench(url, options or BenchOptions())
+        return self._stream(lambda session, deliver: measure(session.context, request, deliver, dry_run=dry_run))
+
     def list_uploads(self, url: str) -> AsyncIterator[PendingUpload]:
         """The unfinished multipart uploads to keys that start with a location's.
 
@@ -527,7 +554,6 @@ class Transfer:
         async for page in list_pages(self._running(), bucket, "", page_keys=1):
             if page.objects:
                 raise _bucket_not_empty(bucket)
-            break
         async with administration(self._opened(), self._connection) as access:
             await buckets.remove_bucket(access, bucket)
 

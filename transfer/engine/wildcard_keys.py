@@ -45,7 +45,7 @@ async def is_pattern(context: Context, location: S3Location, *, recursive: bool,
         return True
     if await _has_object(context, location):
         return False
-    return not (recursive and await _has_objects_below(context, location))
+    return not (recursive and await has_objects_below(context, location))
 
 
 async def _has_object(context: Context, location: S3Location) -> bool:
@@ -58,7 +58,8 @@ async def _has_object(context: Context, location: S3Location) -> bool:
     return True
 
 
-async def _has_objects_below(context: Context, location: S3Location) -> bool:
+async def has_objects_below(context: Context, location: S3Location) -> bool:
+    """Whether a location taken as a folder holds anything; raises as `is_pattern`."""
     async for page in list_pages(context, location.bucket, folder_prefix(location.key), page_keys=1):
         if page.objects:
             return True

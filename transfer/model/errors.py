@@ -168,6 +168,10 @@ class ProtocolError(WireError):
     kind = "protocol"
 
 
+class OutsidePrefixError(ProtocolError):
+    """A listing below a prefix shows names that do not start with it: whatever is done with them may be wrong."""
+
+
 class UnorderedListingError(TransferError):
     """The store lists keys in another order than that of their UTF-8 bytes, where that order is needed."""
 

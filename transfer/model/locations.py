@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from transfer.model.errors import UsageError
 
 S3_SCHEME = "s3://"
+_HALF_SCHEME = "s3:/"
 WILDCARDS = ("*", "?", "[")
 """A location is a pattern when it holds one of these."""
 
@@ -74,6 +75,12 @@ def parse_location(text: str) -> Location:
         return StreamLocation()
     if text.lower().startswith(S3_SCHEME):
         return _parse_s3(text)
+    if text.lower().startswith(_HALF_SCHEME):
+        raise UsageError(
+            "a location in a bucket begins with two slashes",
+            subject=text,
+            remedy=f"did you mean {S3_SCHEME}{text[len(_HALF_SCHEME) :]}? Write ./ before a local path",
+        )
     scheme, separator, _ = text.partition("://")
     if separator and scheme.isalnum():
         raise UsageError(

@@ -13,7 +13,10 @@ MTIME_METADATA_KEY = "mtime"
 
 
 class ListedObject(NamedTuple):
-    """One entry of a listing. `modified_seconds` is the store's LastModified in seconds since the epoch.
+    """One entry of a listing.
+
+    `modified_seconds` is the store's LastModified in seconds since the epoch; 0 when the store did not say, so that no
+    age may be concluded from it. `etag` and `storage_class` are "" then.
 
     A tuple, because a listing makes millions of them and a frozen dataclass takes five times as long to make.
     """

@@ -18,6 +18,7 @@ class Progress:
         items_equal: Items that need not be copied, since the destination has them; they are not planned.
         items_checked: Items of which both sides were asked whether they differ; those that do are planned then.
         items_to_remove: What is to be removed when all else is done, once that is known; `items_removed` of it is gone.
+        bytes_read: Bytes of files that were read only to compare them.
         total_is_final: True when no further item will join.
     """
 
@@ -33,6 +34,7 @@ class Progress:
     items_to_remove: int = 0
     items_removed: int = 0
     retries: int = 0
+    bytes_read: int = 0
     total_is_final: bool = False
     bytes_resumed: int = 0
 

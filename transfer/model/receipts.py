@@ -38,6 +38,7 @@ class Receipt:
         mover: How the bytes travelled; `mover_reason` says why when it was not the platform's fastest.
         resumed_bytes: Of the size, what an earlier run had moved already.
         source_removed: Whether the source is gone, as it is after a move.
+        tags_unread: Whether the source may have tags that could not be read, so that the copy has none of them.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Receipt:
     mover_reason: str | None = None
     resumed_bytes: int = 0
     source_removed: bool = False
+    tags_unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +80,30 @@ class Removal:
 
     Attributes:
         moved_to: Where it was moved instead; None when it is gone for good.
+        size: In bytes, where it was listed.
     """
 
     source: str
     moved_to: str | None = None
     is_dry_run: bool = False
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a dry run found to be copied, and why; `size` is in bytes."""
+    """What a dry run found to be copied or moved.
+
+    Attributes:
+        size: In bytes; None for a stream, which only reading would tell.
+        change: Why, when both sides were compared; None when it is copied whatever is there.
+        moves: Its source would be removed.
+    """
 
     source: str
     destination: str
-    size: int
-    change: Change
+    size: int | None
+    change: Change | None = None
+    moves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,26 @@ def check_directives(options: TransferOptions) -> None:
         )
 
 
+def check_properties_of_moved(options: TransferOptions) -> None:
+    """Refuse that an object loses in a move what nobody has said it shall lose: its source goes.
+
+    Raises:
+        UsageError: One property is named, which implies that all of its kind are replaced.
+    """
+    if options.metadata_directive is None and _names_metadata(options.properties):
+        raise UsageError(
+            "all metadata and content headers of what moves would be lost but for those that are given",
+            subject="mv",
+            remedy="write --metadata-directive replace if that is meant",
+        )
+    if options.tagging_directive is None and options.properties.tags:
+        raise UsageError(
+            "all tags of what moves would be lost but for those that are given",
+            subject="mv",
+            remedy="write --tagging-directive replace if that is meant",
+        )
+
+
 def check_not_onto_itself(options: TransferOptions, source: S3Location, destination: S3Location) -> None:
     """Refuse to copy an object, or a tree, onto itself, unless that changes what S3 lets change in this way.
 

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Final
 
-from transfer.model.errors import ProtocolError, StoreError, TransferError, UnorderedListingError
+from transfer.model.errors import ProtocolError, TransferError, UnorderedListingError
 from transfer.model.locations import S3Location
-from transfer.model.objects import ListedObject, ListPage
+from transfer.model.objects import ListPage
 from transfer.plan.key_order import is_ascending, order_of
 from transfer.plan.key_space import KeyRuler, Sample
-
-Batch = tuple[ListedObject, ...]
+from transfer.plan.segments import Batch, PageRequest, Segment
 
 PAGE_KEYS: Final = 1000
 """The most that a page shows (AWS: ListObjectsV2)."""
@@ -31,60 +29,6 @@ DOUBTS: Final = 3
 """Segments may fail to meet because somebody writes meanwhile; more often than this, it is the store's way."""
 SMALL_REST: Final = 0.5
 """A rest expected to be smaller than this share of a page is asked for in a page of its own size."""
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """The keys after `low` up to and with `high`, as far as they are known.
-
-    Attributes:
-        low: The text that its first request starts after; "" at the beginning.
-        high: Its end, or None for the last one.
-        cursor: The last key fetched, `low` before that.
-        token: Where its next page begins, None before the first and after the last.
-        sample: The density to expect.
-        ready: Pages that have not come out.
-        rest: What its last page held beyond `high`.
-        opening: The keys of its first page that had any, until the segment before it has met them.
-    """
-
-    low: str
-    high: str | None
-    cursor: str
-    sample: Sample | None = None
-    token: str | None = None
-    ready: deque[Batch] = field(default_factory=deque)
-    rest: Batch = ()
-    opening: tuple[str, ...] = ()
-    is_asked: bool = False
-    has_begun: bool = False
-    is_finished: bool = False
-    error: TransferError | None = None
-
-    @property
-    def is_untouched(self) -> bool:
-        """Whether nothing of it was asked for."""
-        return not self.is_asked and not self.has_begun and self.error is None
-
-    @property
-    def held_pages(self) -> int:
-        """Pages that it holds or will."""
-        return len(self.ready) + self.is_asked + (bool(self.rest) and not self.ready)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether its next page can be asked for."""
-        return not self.is_asked and not self.is_finished and self.error is None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PageRequest:
-    """A page to ask for: by token, or before there is one, after a text."""
-
-    segment: Segment
-    start_after: str
-    token: str | None
-    page_keys: int
 
 
 class Frontier:
@@ -99,7 +43,6 @@ class Frontier:
             needs_order: A break of the order is an error; else the order is no longer looked at after one.
             may_split: Whether pages may be asked for out of turn.
         """
-        self._prefix: Final = prefix
         self._subject: Final = str(S3Location(bucket, prefix))
         self._needs_order: Final = needs_order
         self._may_split = may_split
@@ -148,7 +91,7 @@ class Frontier:
         segment.is_asked = False
         if self._error is not None or segment not in self._segments:
             return
-        if page.next_token is not None and page.next_token == request.token:
+        if segment.trail.is_stuck(page):
             segment.error = ProtocolError("the listing does not advance", subject=self._subject)
             return
         keys = [found.key for found in page.objects]
@@ -190,15 +133,19 @@ class Frontier:
             if not head.is_finished or len(self._segments) == 1:
                 return None
             following = self._segments[1]
-            if following.error is not None and not _may_be_the_guess(following):
-                raise following.error
-            if following.error is None and not following.opening and not following.is_finished:
+            if following.opening or following.is_finished:
+                if self._meet(head, following):
+                    following.opening = ()
+                    self._segments.popleft()
+                else:
+                    self._doubt()
+            elif following.error is None:
+                # It has shown no key, so it holds none and its next page is the urgent one.
                 return None
-            if following.error is None and self._meet(head, following):
-                following.opening = ()
-                self._segments.popleft()
-            else:
+            elif following.may_be_misguessed:
                 self._doubt()
+            else:
+                raise following.error
 
     def _ask(self, index: int, segment: Segment, *, may_split: bool) -> PageRequest:
         page_keys = PAGE_KEYS
@@ -217,16 +164,12 @@ class Frontier:
     def _keeps_order(self, segment: Segment, keys: list[str]) -> bool:
         if not keys:
             return True
-        is_kept = is_ascending(keys) and (not segment.cursor or order_of(keys[0]) > order_of(segment.cursor))
-        # All keys between two that start with a prefix start with it as well.
-        suspects = (keys[0], keys[-1]) if is_kept else keys
-        if not all(key.startswith(self._prefix) for key in suspects):
-            segment.error = ProtocolError("the store lists keys outside of the prefix", subject=self._subject)
-        return is_kept
+        return is_ascending(keys) and (not segment.cursor or order_of(keys[0]) > order_of(segment.cursor))
 
     def _place(self, request: PageRequest, objects: Batch, keys: list[str]) -> None:
         """Keep the objects that are the segment's own."""
-        segment, was_first = request.segment, request.token is None
+        segment = request.segment
+        was_first = not segment.has_shown
         is_full_size = request.page_keys == PAGE_KEYS
         if keys:
             self._ruler.learn(keys)
@@ -306,9 +249,3 @@ class Frontier:
         head.rest = ()
         if head.is_finished:
             head.is_finished = head.token is None
-
-
-def _may_be_the_guess(segment: Segment) -> bool:
-    """Whether a store may have refused only the text that a segment was to start after."""
-    error = segment.error
-    return not segment.has_begun and isinstance(error, StoreError) and 400 <= error.status < 500

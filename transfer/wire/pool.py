@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Final, Self
 
 from transfer.model.errors import WireError
@@ -25,6 +24,42 @@ WATCHDOG_SECONDS: Final = 1.0
 IDLE_SECONDS: Final = 4.0
 """An idle connection older than this is not lent again: S3 and most proxies close after 5 s or more, and a request
 sent into a closing connection is a request lost."""
+
+
+class Exchange:
+    """One request and its response. A class, since a generator costs every small object some microseconds more."""
+
+    __slots__ = ("_connection", "_flow", "_origin", "_pool", "_request", "_response")
+
+    def __init__(self, pool: ConnectionPool, origin: Origin, request: Request, flow: Flow) -> None:
+        self._pool = pool
+        self._origin = origin
+        self._request = request
+        self._flow = flow
+        self._connection: Connection | None = None
+        self._response: Response | None = None
+
+    async def __aenter__(self) -> Response:
+        try:
+            connection = self._connection = await self._pool.lend(self._origin)
+            self._response = await connection.exchange(self._request, self._flow)
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self._response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if self._response is not None:
+            self._response.abandon()
+        if self._connection is not None:
+            self._pool.give_back(self._connection)
+        if isinstance(error, WireError) and error.subject is None:
+            error.subject = str(self._origin)
 
 
 class ConnectionPool:
@@ -53,30 +88,29 @@ class ConnectionPool:
         for connection in [*idle, *self._busy]:
             connection.close()
 
-    @asynccontextmanager
-    async def exchange(self, origin: Origin, request: Request, flow: Flow) -> AsyncIterator[Response]:
-        """Send a request and lend its response until the block ends.
+    def exchange(self, origin: Origin, request: Request, flow: Flow) -> Exchange:
+        """Send a request and lend its response until the block ends: for `async with`.
 
         A body that was not read to its end costs the connection; everything else gives it back.
 
         Raises:
             WireError: No connection, or it failed; `subject` is the origin when nothing closer is known.
         """
+        return Exchange(self, origin, request, flow)
+
+    async def lend(self, origin: Origin) -> Connection:
+        """A connection that is idle, or a new one; it counts as busy until it is given back."""
         connection = self._take_idle(origin) or await self._dialer.dial(origin)
         self._busy.add(connection)
-        try:
-            response = await connection.exchange(request, flow)
-            try:
-                yield response
-            finally:
-                response.abandon()
-        except WireError as error:
-            if error.subject is None:
-                error.subject = str(origin)
-            raise
-        finally:
-            self._busy.discard(connection)
-            self._give_back(connection)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection for the next request, or close it when it cannot serve one."""
+        self._busy.discard(connection)
+        if connection.state is ConnectionState.IDLE:
+            self._idle[connection.origin].append((connection, asyncio.get_running_loop().time()))
+        else:
+            connection.close()
 
     def _take_idle(self, origin: Origin) -> Connection | None:
         """The most recently used idle connection that still looks alive; the others found dead are closed."""
@@ -88,12 +122,6 @@ class ConnectionPool:
                 return connection
             connection.close()
         return None
-
-    def _give_back(self, connection: Connection) -> None:
-        if connection.state is ConnectionState.IDLE:
-            self._idle[connection.origin].append((connection, asyncio.get_running_loop().time()))
-        else:
-            connection.close()
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()

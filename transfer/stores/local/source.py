@@ -168,7 +168,7 @@ class ReadFile:
 
 def _require_regular(status: os.stat_result, path: str) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise LocalFileError("it is a folder", subject=path, remedy="use --recursive to move a folder")
+        raise LocalFileError("it is a folder", subject=path, remedy="use -r to move a folder")
     if not stat.S_ISREG(status.st_mode):
         raise LocalFileError(
             f"{kind_of(status.st_mode)}, not a regular file",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import md5
+from operator import itemgetter
 
-from transfer.model.errors import ProtocolError, StoreError
+from transfer.model.errors import OutsidePrefixError, ProtocolError, StoreError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListPage
 from transfer.stores.s3.store import Call, S3Store
@@ -15,6 +16,9 @@ from transfer.stores.s3.xml_listing import OlderListingError, parse_list_page, p
 
 DELETE_BATCH_KEYS = 1000
 """The most that one DeleteObjects request may name (AWS API reference)."""
+
+SHOWN_CHARACTERS = 200
+"""Of a key that should not be there; a store may send any length."""
 
 _VERSION_2_UNKNOWN = frozenset({"NotImplemented", "InvalidArgument"})
 """The codes by which stores refuse a parameter they do not know, `list-type` here."""
@@ -44,12 +48,21 @@ async def list_page(
         page_keys: At most so many entries, 1000 at most.
 
     Raises:
+        OutsidePrefixError: A key or common prefix does not start with the prefix.
         StoreError: The store refused.
         WireError: The conversation failed or its answer is no listing.
     """
     query = [("encoding-type", "url"), ("max-keys", str(page_keys)), ("prefix", prefix)]
     if delimiter:
         query.append(("delimiter", delimiter))
+    page = await _list_in_either_version(store, bucket, query, start_after, token)
+    _refuse_outsiders(page, bucket, prefix)
+    return page
+
+
+async def _list_in_either_version(
+    store: S3Store, bucket: str, query: Sequence[tuple[str, str]], start_after: str, token: str | None
+) -> ListPage:
     if store.lists_in_version_1:
         return await _list_old_page(store, bucket, query, token or start_after)
     try:
@@ -83,6 +96,19 @@ async def _list_old_page(store: S3Store, bucket: str, query: Sequence[tuple[str,
         query = [*query, ("marker", marker)]
     _, body = await store.fetch(Call("GET", S3Location(bucket), query))
     return parse_old_list_page(body)
+
+
+def _refuse_outsiders(page: ListPage, bucket: str, prefix: str) -> None:
+    if not prefix:
+        return
+    for names in ([*map(itemgetter(0), page.objects)], page.prefixes):
+        # Names that start with a prefix lie side by side in the order of characters, so that the outermost tell of all.
+        for name in (min(names), max(names)) if names else ():
+            if not name.startswith(prefix):
+                raise OutsidePrefixError(
+                    f"the store lists what is outside of the prefix: {name[:SHOWN_CHARACTERS]!r}",
+                    subject=str(S3Location(bucket, prefix)),
+                )
 
 
 async def delete_objects(

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from types import TracebackType
 from typing import Final
 
 from transfer.model.errors import StoreError, TransferError
@@ -26,7 +26,7 @@ from transfer.stores.s3.xml import ErrorBody, parse_error
 from transfer.version import __version__
 from transfer.wire.connection import Body, FileBody, Request, Response
 from transfer.wire.flow import Flow
-from transfer.wire.pool import ConnectionPool
+from transfer.wire.pool import ConnectionPool, Exchange
 
 ERROR_BODY_LIMIT_BYTES: Final = 256 * 1024
 PATIENT_SECONDS: Final = 15 * 60.0
@@ -64,6 +64,39 @@ class Call:
     patient: bool = False
 
 
+class Answered:
+    """One request that the store answers with success. A class, as `Exchange` is one."""
+
+    __slots__ = ("_call", "_exchange", "_flow", "_store")
+
+    def __init__(self, store: S3Store, call: Call, flow: Flow) -> None:
+        self._store = store
+        self._call = call
+        self._flow = flow
+        self._exchange: Exchange | None = None
+
+    async def __aenter__(self) -> Response:
+        exchange, region = await self._store.begin(self._call, self._flow)
+        response = await exchange.__aenter__()
+        if response.status < 300:
+            self._exchange = exchange
+            return response
+        try:
+            error = await _error_of(response, self._call.location)
+        except BaseException as failure:
+            await exchange.__aexit__(type(failure), failure, None)
+            raise
+        await exchange.__aexit__(None, None, None)
+        error.signed_region = region
+        raise error
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._exchange is not None:
+            await self._exchange.__aexit__(kind, error, traceback)
+
+
 class S3Store:
     """An object store as one run sees it."""
 
@@ -86,23 +119,21 @@ class S3Store:
         """Counts renewals: a request that failed under an older one need not cause another."""
         return self._generation
 
-    @asynccontextmanager
-    async def exchange(self, call: Call, flow: Flow | None = None) -> AsyncIterator[Response]:
-        """Send one signed request and lend its successful response until the block ends.
+    def exchange(self, call: Call, flow: Flow | None = None) -> Answered:
+        """Send one signed request and lend its successful response until the block ends: for `async with`.
 
         Raises:
             StoreError: The store answered with an error status.
             WireError: The conversation failed.
             ConfigurationError: No credentials or endpoint.
         """
+        return Answered(self, call, flow or Flow())
+
+    async def begin(self, call: Call, flow: Flow) -> tuple[Exchange, str]:
+        """The exchange of a signed request, not sent yet, and the region it is signed for; raises as `exchange`."""
         endpoint = await self._endpoint(call.location.bucket)
         request = await self._signed_request(call, endpoint)
-        async with self._pool.exchange(endpoint.origin, request, flow or Flow()) as response:
-            if response.status >= 300:
-                error = await _error_of(response, call.location)
-                error.signed_region = endpoint.region
-                raise error
-            yield response
+        return self._pool.exchange(endpoint.origin, request, flow), endpoint.region
 
     async def fetch(self, call: Call) -> tuple[Mapping[str, str], bytes]:
         """Make a request whose answer is small, and read it whole: headers and body.

@@ -8,6 +8,7 @@ from functools import partial
 
 from transfer.model.errors import ProtocolError
 from transfer.model.objects import ListedObject, ListPage
+from transfer.plan.key_order import order_of
 from transfer.stores.s3.xml_entries import Columns, read_plain_entries
 from transfer.stores.s3.xml_reader import (
     MAX_DEPTH,
@@ -82,7 +83,7 @@ def parse_list_page(body: bytes, *, start_after: str = "") -> ListPage:
     token = top.get("NextContinuationToken") or None
     if token is None and "KeyCount" not in top:
         # Version 1 knows no `start-after`, which shows at once.
-        ignores_start = bool(start_after and page.objects) and _bytes_of(page.objects[0].key) <= _bytes_of(start_after)
+        ignores_start = bool(start_after and page.objects) and order_of(page.objects[0].key) <= order_of(start_after)
         if "Marker" in top or ignores_start:
             raise OlderListingError("the store answers version 1 of a listing")
     # Some stores leave out `IsTruncated`; then the token alone says that there is one.
@@ -110,7 +111,7 @@ def parse_old_list_page(body: bytes) -> ListPage:
     last = [*(entry.key for entry in page.objects[-1:]), *page.prefixes[-1:]]
     if marker not in last:
         # AWS writes it encoded as keys are, SeaweedFS plain.
-        marker = choose_key_decoder(top.get("EncodingType"))(marker) or max(last, key=_bytes_of, default="")
+        marker = choose_key_decoder(top.get("EncodingType"))(marker) or max(last, key=order_of, default="")
     if not marker:
         raise ProtocolError("a listing is cut short and does not say where it goes on")
     return replace(page, next_token=marker)
@@ -200,7 +201,3 @@ def _build_object(fields: dict[str, str], decode: Callable[[str], str]) -> Liste
         parse_time(fields.get("LastModified")),
         fields.get("StorageClass", ""),
     )
-
-
-def _bytes_of(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
