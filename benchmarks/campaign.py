@@ -1,6 +1,6 @@
-"""Runs every workload with every peer, interleaved, and checks that each run did its work.
+"""Runs every workload with every entrant, interleaved, and checks that each run did its work.
 
-Owns the files of the workloads below one folder, and removes each as soon as it is not needed. One peer's
+Owns the files of the workloads below one folder, and removes each as soon as it is not needed. One entrant's
 failure is a result like others and never stops the rest.
 """
 
@@ -13,27 +13,30 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from benchmarks.endpoints import Endpoint
+from benchmarks.downloads import download_problem, warm_memory
+from benchmarks.endpoints import BUCKET, Endpoint
+from benchmarks.entrants import Entrant, label_of
 from benchmarks.measure import CommandFailedError, Measurement, measure
-from benchmarks.peers import Peer
+from benchmarks.pattern import Pattern
+from benchmarks.peers.task import Task
+from benchmarks.room import free_bytes
 from benchmarks.workloads import Action, Workload
 
-BUCKET = "benchmark"
-FILL_BYTES = 16 << 20
 SPARE_BYTES = 64 << 20
 
 
 class State(StrEnum):
-    """What became of one peer with one workload."""
+    """What became of one entrant with one workload."""
 
     MEASURED = "measured"
     FAILED = "failed"
     SKIPPED = "skipped"
+    UNABLE = "no such command"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The counted runs of one peer with one workload.
+    """The counted runs of one entrant with one workload.
 
     Attributes:
         samples: Empty unless `state` is MEASURED.
@@ -45,6 +48,17 @@ class Outcome:
     state: State
     samples: tuple[Measurement, ...] = ()
     problem: str = ""
+    concurrency: int | None = None
+    processes: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The entrant's name in the report."""
+        return label_of(self.peer_name, self.concurrency, self.processes)
+
+
+class UnableError(Exception):
+    """The peer has no command for this workload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,131 +66,153 @@ class Campaign:
     """How to run. `folder` is ours alone; `report` receives one line per event."""
 
     endpoint: Endpoint
+    pattern: Pattern
     folder: Path
     runs: int
     timeout_seconds: float
     report: Callable[[str], None]
 
-    def run(self, workloads: Sequence[Workload], peers: Sequence[Peer]) -> list[Outcome]:
-        """Run all; outcomes are ordered by workload, then by peer."""
-        return [outcome for workload in workloads for outcome in self._run_workload(workload, peers)]
+    def run(self, workloads: Sequence[Workload], entrants: Sequence[Entrant]) -> list[Outcome]:
+        """Run all; outcomes are ordered by workload, then by entrant."""
+        return [outcome for workload in workloads for outcome in self._run_workload(workload, entrants)]
 
-    def _run_workload(self, workload: Workload, peers: Sequence[Peer]) -> list[Outcome]:
-        free_bytes = shutil.disk_usage(self.folder).free
-        if workload.total_bytes + SPARE_BYTES > free_bytes:
-            problem = f"{self.folder} has {free_bytes} bytes free and the data takes {workload.total_bytes}"
+    def _run_workload(self, workload: Workload, entrants: Sequence[Entrant]) -> list[Outcome]:
+        free, needed = free_bytes(self.folder), needed_bytes(workload, keeps=self.endpoint.keeps)
+        if needed + SPARE_BYTES > free:
+            problem = f"{self.folder} has {free} bytes free and the data takes {needed}"
             self.report(f"{workload.name}: skipped: {problem}")
-            return [Outcome(workload, peer.name, State.SKIPPED, problem=problem) for peer in peers]
+            return [_without_samples(workload, one, State.SKIPPED, problem) for one in entrants]
         source = self.folder / "source"
+        key = ""
         try:
-            if workload.action is Action.UPLOAD and workload.files > 1:
-                fill_tree(source, workload.size_bytes, workload.files)
-            elif workload.action is Action.UPLOAD:
-                fill(source, workload.size_bytes)
-            return self._interleave(workload, peers, source)
+            if workload.action is Action.UPLOAD:
+                self._fill(workload, source)
+            elif workload.action in (Action.DOWNLOAD, Action.LIST):
+                key = self.endpoint.prepare(workload, self.folder)
+            return self._interleave(workload, entrants, source, key)
         finally:
             if source.is_dir():
                 shutil.rmtree(source)
             source.unlink(missing_ok=True)
+            if key:
+                self.endpoint.forget(key)
 
-    def _interleave(self, workload: Workload, peers: Sequence[Peer], source: Path) -> list[Outcome]:
-        samples: dict[str, list[Measurement]] = {peer.name: [] for peer in peers}
-        problems: dict[str, str] = {}
+    def _interleave(self, workload: Workload, entrants: Sequence[Entrant], source: Path, key: str) -> list[Outcome]:
+        samples: dict[str, list[Measurement]] = {one.label: [] for one in entrants}
+        ends: dict[str, Outcome] = {}
         for round_number in range(self.runs + 1):
-            for peer in rotated(peers, round_number):
-                if peer.name in problems:
+            for one in rotated(entrants, round_number):
+                if one.label in ends:
                     continue
                 which = f"run {round_number}" if round_number else "warm-up"
-                name = f"{workload.name}, {peer.name}, {which}"
+                name = f"{workload.name}, {one.label}, {which}"
                 try:
-                    sample = self._run_once(workload, peer, source, f"{peer.name}-{round_number}")
+                    sample = self._run_once(workload, one, source, key, round_number)
                 except CommandFailedError as error:
-                    problems[peer.name] = str(error)
+                    ends[one.label] = _without_samples(workload, one, State.FAILED, str(error))
                     self.report(f"{name}: FAILED: {error}")
+                    continue
+                except UnableError:
+                    ends[one.label] = _without_samples(workload, one, State.UNABLE, "it has no such command")
                     continue
                 self.report(f"{name}: {sample.wall_seconds:.3f} s")
                 if round_number:
-                    samples[peer.name].append(sample)
-        return [
-            Outcome(workload, peer.name, State.FAILED, problem=problems[peer.name])
-            if peer.name in problems
-            else Outcome(workload, peer.name, State.MEASURED, tuple(samples[peer.name]))
-            for peer in peers
-        ]
+                    samples[one.label].append(sample)
+        return [ends.get(one.label) or _measured(workload, one, samples[one.label]) for one in entrants]
 
-    def _run_once(self, workload: Workload, peer: Peer, source: Path, label: str) -> Measurement:
-        key = f"{label}@{workload.size_bytes}"
-        if workload.action is Action.VERSION:
-            return self._measure(peer, peer.version())
+    def _run_once(self, workload: Workload, one: Entrant, source: Path, key: str, round_number: int) -> Measurement:
         if workload.action is Action.UPLOAD:
-            return self._upload(peer, peer.upload(source, BUCKET, key), workload.total_bytes)
-        return self._download(peer, key, workload.size_bytes)
+            label = f"{one.peer.name.replace('@', '-')}-{one.concurrency or 0}-{one.processes or 0}-{round_number}"
+            return self._upload(workload, one, source, self.endpoint.upload_key(workload, label))
+        if workload.action is Action.DOWNLOAD:
+            return self._download(workload, one, key)
+        if workload.action is Action.LIST:
+            return self._list(workload, one, key)
+        command = one.peer.commands.version()
+        return self._measure(one, command, self._task(workload, one))
 
-    def _upload(self, peer: Peer, command: Sequence[str], size_bytes: int) -> Measurement:
-        before_bytes = self.endpoint.bytes_in()
-        sample = self._measure(peer, command)
-        # More is allowed: framing of signed chunks and parts sent again count too.
-        arrived_bytes = self.endpoint.bytes_in() - before_bytes
-        if arrived_bytes < size_bytes:
-            raise CommandFailedError(command, f"the endpoint received {arrived_bytes} of {size_bytes} bytes")
+    def _upload(self, workload: Workload, one: Entrant, source: Path, key: str) -> Measurement:
+        task = self._task(workload, one, key, source)
+        mark = self.endpoint.mark()
+        command = one.peer.commands.command(task)
+        try:
+            sample = self._measure(one, command, task)
+            problem = self.endpoint.upload_problem(workload, key, mark)
+        finally:
+            self.endpoint.forget(key)
+        if problem:
+            raise CommandFailedError(command or [], problem)
         return sample
 
-    def _download(self, peer: Peer, key: str, size_bytes: int) -> Measurement:
+    def _download(self, workload: Workload, one: Entrant, key: str) -> Measurement:
         folder = self.folder / "downloaded"
         target = folder / "target"
-        command = peer.download(BUCKET, key, target)
+        task = self._task(workload, one, key, target)
+        command = one.peer.commands.command(task)
         folder.mkdir()
         try:
-            warm_memory(folder / "room", size_bytes)
-            sample = self._measure(peer, command)
-            found_bytes = target.stat().st_size if target.exists() else None
+            if workload.is_tree:
+                target.mkdir()
+            warm_memory(folder / "room", workload.total_bytes, self.pattern)
+            sample = self._measure(one, command, task)
+            problem = download_problem(workload, target, self.pattern)
         finally:
             shutil.rmtree(folder)
-        if found_bytes != size_bytes:
-            found = "there is no file" if found_bytes is None else f"the file has {found_bytes} bytes"
-            raise CommandFailedError(command, f"{found}, the object {size_bytes} bytes")
+        if problem:
+            raise CommandFailedError(command or [], problem)
         return sample
 
-    def _measure(self, peer: Peer, command: Sequence[str]) -> Measurement:
-        environment = peer.environment(os.environ, self.endpoint.url, self.folder)
+    def _list(self, workload: Workload, one: Entrant, key: str) -> Measurement:
+        task = self._task(workload, one, key)
+        command = one.peer.commands.command(task)
+        sample = self._measure(one, command, task)
+        if sample.output_lines != workload.files:
+            raise CommandFailedError(command or [], f"{sample.output_lines} lines for {workload.files} keys")
+        return sample
+
+    def _task(self, workload: Workload, one: Entrant, key: str = "", path: Path | None = None) -> Task:
+        return Task(
+            action=workload.action.value,
+            endpoint_url=self.endpoint.url,
+            bucket=BUCKET,
+            key=key,
+            path=str(path or ""),
+            is_tree=workload.is_tree,
+            concurrency=one.concurrency,
+            ca_bundle=self.endpoint.ca_bundle,
+        )
+
+    def _measure(self, one: Entrant, command: Sequence[str] | None, task: Task) -> Measurement:
+        if command is None:
+            raise UnableError
+        environment = one.peer.environment(os.environ, task, self.folder)
         return measure(command, environment, self.folder, self.timeout_seconds)
 
-
-def rotated(peers: Sequence[Peer], round_number: int) -> Sequence[Peer]:
-    """Return the peers in the order of one round: each comes first, and after each other one, in its turn."""
-    first = round_number % len(peers) if peers else 0
-    return [*peers[first:], *peers[:first]]
-
-
-def warm_memory(path: Path, size_bytes: int) -> None:
-    """Write a file of `size_bytes` and remove it, so that every run finds as much memory that is at hand.
-
-    A virtual machine hands memory that lies free for some seconds back to its host, and the first to touch it again
-    waits for its return: 1 GiB into a memory file system took 0.37 s in such memory that was at hand and 3.0 s
-    otherwise. Without this the figure tells who ran after a pause.
-
-    Raises:
-        OSError: There is no room.
-    """
-    try:
-        fill(path, size_bytes)
-    finally:
-        path.unlink(missing_ok=True)
+    def _fill(self, workload: Workload, source: Path) -> None:
+        tree = workload.tree
+        if not workload.is_tree:
+            self.pattern.write(source, tree.total_bytes)
+            return
+        for number in range(tree.count):
+            path = source / tree.name(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.pattern.write(path, tree.size_bytes(number))
 
 
-def fill(path: Path, size_bytes: int) -> None:
-    """Write `size_bytes` of noise that repeats, without holes, which cost nothing to read. Raises OSError."""
-    block = os.urandom(min(FILL_BYTES, size_bytes))
-    with path.open("wb") as file:
-        for start in range(0, size_bytes, FILL_BYTES):
-            file.write(block[: size_bytes - start])
+def needed_bytes(workload: Workload, *, keeps: bool) -> int:
+    """Return what a workload takes: its files, and once more where the store keeps them on this machine too."""
+    return workload.total_bytes * (2 if keeps else 1)
 
 
-def fill_tree(folder: Path, size_bytes: int, files: int) -> None:
-    """Write `files` files of noise, a hundred to a folder. Raises OSError."""
-    block = os.urandom(size_bytes)
-    for number in range(files):
-        place = folder / f"{number // 100:04d}"
-        if number % 100 == 0:
-            place.mkdir(parents=True)
-        (place / f"{number:06d}").write_bytes(block)
+def rotated(entrants: Sequence[Entrant], round_number: int) -> Sequence[Entrant]:
+    """Return them in the order of one round: each comes first, and after each other one, in its turn."""
+    first = round_number % len(entrants) if entrants else 0
+    return [*entrants[first:], *entrants[:first]]
+
+
+def _measured(workload: Workload, one: Entrant, samples: Sequence[Measurement]) -> Outcome:
+    return Outcome(workload, one.peer.name, State.MEASURED, tuple(samples), "", one.concurrency, one.processes)
+
+
+def _without_samples(workload: Workload, one: Entrant, state: State, problem: str) -> Outcome:
+    return Outcome(workload, one.peer.name, state, (), problem, one.concurrency, one.processes)

@@ -24,6 +24,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 END_TIMEOUT_SECONDS = 5.0
 POLL_SECONDS = 0.01
 ERROR_TEXT_CHARACTERS = 4000
+READ_BYTES = 1 << 20
 RU_MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
@@ -34,11 +35,13 @@ class Measurement:
     Attributes:
         cpu_seconds: User and system time.
         peak_memory_bytes: The largest resident set of a single process among them.
+        output_lines: What it printed, which for a listing is its work.
     """
 
     wall_seconds: float
     cpu_seconds: float
     peak_memory_bytes: int
+    output_lines: int = 0
 
 
 class CommandFailedError(RuntimeError):
@@ -72,6 +75,7 @@ def measure(
         if result["exit_code"]:
             said = "\n".join(path.read_text(errors="replace").rstrip() for path in (output, errors)).lstrip("\n")
             raise CommandFailedError(command, _describe_end(result["exit_code"]), said)
+        lines = _count_lines(output)
     except subprocess.TimeoutExpired:
         said = errors.read_text(errors="replace") if errors.exists() else ""
         raise CommandFailedError(command, f"killed: still running after {timeout_seconds:g} s", said) from None
@@ -82,6 +86,7 @@ def measure(
         wall_seconds=result["wall_seconds"],
         cpu_seconds=result["cpu_seconds"],
         peak_memory_bytes=result["ru_maxrss"] * RU_MAXRSS_UNIT_BYTES,
+        output_lines=lines,
     )
 
 
@@ -122,6 +127,11 @@ def _end_group(leader: subprocess.Popen[str]) -> None:
         while monotonic() < deadline:
             os.killpg(leader.pid, 0)
             sleep(POLL_SECONDS)
+
+
+def _count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(READ_BYTES), b""))
 
 
 def _describe_end(code: int) -> str:

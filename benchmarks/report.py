@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 
-from benchmarks.campaign import Outcome
+from benchmarks.campaign import Outcome, State
 from benchmarks.measure import Measurement
-from benchmarks.peers import SUBJECT, MissingPeer
-
-MIB = 1 << 20
+from benchmarks.peers.finding import SUBJECT
+from benchmarks.peers.peer import MissingPeer
+from benchmarks.workloads import GIB, MIB, Action, Workload
 
 _HEADINGS = (
     "Workload",
@@ -20,6 +21,8 @@ _HEADINGS = (
     "Wall s",
     "CPU s",
     "Peak MiB",
+    "GiB/s",
+    "Objects/s",
     f"{SUBJECT} / peer: wall",
     "CPU",
     "memory",
@@ -35,9 +38,12 @@ class Metric:
     digits: int
 
 
+WALL = Metric("wall_seconds", lambda sample: sample.wall_seconds, 3)
+CPU = Metric("cpu_seconds", lambda sample: sample.cpu_seconds, 3)
+LEAST_RATE = 0.001
 METRICS = (
-    Metric("wall_seconds", lambda sample: sample.wall_seconds, 3),
-    Metric("cpu_seconds", lambda sample: sample.cpu_seconds, 3),
+    WALL,
+    CPU,
     Metric("peak_memory_mib", lambda sample: sample.peak_memory_bytes / MIB, 1),
 )
 
@@ -46,6 +52,7 @@ METRICS = (
 class Machine:
     """Where it ran."""
 
+    processor: str
     cores: int
     python: str
     kernel: str
@@ -56,10 +63,10 @@ class Machine:
         """Describe this machine; cores are those this process may use."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         kernel = f"{platform.system()} {platform.release()}"
-        return cls(cores, platform.python_version(), kernel, platform.machine())
+        return cls(_processor(), cores, platform.python_version(), kernel, platform.machine())
 
     def __str__(self) -> str:
-        return f"{self.cores} cores ({self.architecture}), Python {self.python}, {self.kernel}"
+        return f"{self.cores} cores ({self.processor}, {self.architecture}), Python {self.python}, {self.kernel}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class Report:
     Attributes:
         floor_bytes: The smallest peak memory that can be seen.
         runs: Counted runs per peer and workload.
+        releases: The versions of the peers, by name.
     """
 
     machine: Machine
@@ -78,11 +86,14 @@ class Report:
     runs: int
     scale: float
     endpoint: str
+    releases: Mapping[str, str]
 
     def markdown(self) -> str:
         """Return the table with what is needed to read it."""
         lines = [
             f"Machine: {self.machine}",
+            "",
+            f"Versions: {self.versions()}",
             "",
             self._legend(),
             "",
@@ -92,9 +103,19 @@ class Report:
         ]
         if self.missing:
             lines += ["", *(f"Skipped peer {peer.name}: {peer.reason}" for peer in self.missing)]
-        if problems := [outcome for outcome in self.outcomes if outcome.problem]:
+        told = (State.MEASURED, State.UNABLE)
+        if problems := [outcome for outcome in self.outcomes if outcome.state not in told]:
             lines += ["", *(_describe_problem(outcome) for outcome in problems)]
         return "\n".join(lines) + "\n"
+
+    def has_failures(self) -> bool:
+        """Tell whether anybody failed, or there was no room; a peer without such a command is neither."""
+        unable = (State.MEASURED, State.UNABLE)
+        return any(outcome.state not in unable for outcome in self.outcomes)
+
+    def versions(self) -> str:
+        """Return the peers with their versions."""
+        return ", ".join(f"{name} {release}".rstrip() for name, release in self.releases.items())
 
     def _legend(self) -> str:
         return (
@@ -111,6 +132,7 @@ class Report:
             "runs": self.runs,
             "scale": self.scale,
             "endpoint": self.endpoint,
+            "releases": dict(self.releases),
             "floor_bytes": self.floor_bytes,
             "missing": [asdict(peer) for peer in self.missing],
             "outcomes": [self._outcome_as_json(outcome) for outcome in self.outcomes],
@@ -118,37 +140,64 @@ class Report:
 
     def ratios(self, outcome: Outcome) -> dict[str, float]:
         """Return the subject's medians over this peer's, by metric; empty where nothing can be compared."""
-        subjects = (one for one in self.outcomes if one.peer_name == SUBJECT)
-        subject = next((one for one in subjects if one.workload == outcome.workload), None)
+        subjects = [one for one in self.outcomes if one.peer_name == SUBJECT and one.processes is None]
+        alike = (one for one in subjects if (one.workload, one.concurrency) == (outcome.workload, outcome.concurrency))
+        subject = next(alike, None)
         if subject is None or subject is outcome or not subject.samples or not outcome.samples:
             return {}
-        pairs = {metric.name: (_median(subject, metric), _median(outcome, metric)) for metric in METRICS}
+        pairs = {metric.name: (median_of(subject, metric), median_of(outcome, metric)) for metric in METRICS}
         return {name: ours / theirs for name, (ours, theirs) in pairs.items() if theirs}
 
     def _line(self, outcome: Outcome) -> str:
-        names = [outcome.workload.name, outcome.peer_name]
+        names = [outcome.workload.name, outcome.label]
         if not outcome.samples:
             return _row([*names, outcome.state.value, *[""] * (len(_HEADINGS) - 3)])
         ratios = self.ratios(outcome)
         cells = [f"{ratios[metric.name]:.2f}" if metric.name in ratios else "" for metric in METRICS]
-        return _row([*names, *(_summary(outcome, metric) for metric in METRICS), *cells])
+        rates = [_rate(value) for value in (gib_per_second(outcome), objects_per_second(outcome))]
+        return _row([*names, *(_summary(outcome, metric) for metric in METRICS), *rates, *cells])
 
     def _outcome_as_json(self, outcome: Outcome) -> dict[str, object]:
         return {
             "workload": outcome.workload.name,
-            "size_bytes": outcome.workload.size_bytes,
+            "sizes_bytes": outcome.workload.sizes_bytes,
             "files": outcome.workload.files,
+            "total_bytes": outcome.workload.total_bytes,
             "peer": outcome.peer_name,
+            "concurrency": outcome.concurrency,
+            "processes": outcome.processes,
             "state": outcome.state.value,
             "problem": outcome.problem,
             "samples": [asdict(sample) for sample in outcome.samples],
-            "medians": {metric.name: _median(outcome, metric) for metric in METRICS} if outcome.samples else {},
+            "medians": {metric.name: median_of(outcome, metric) for metric in METRICS} if outcome.samples else {},
+            "gib_per_second": gib_per_second(outcome),
+            "objects_per_second": objects_per_second(outcome),
             f"{SUBJECT}_ratios": self.ratios(outcome),
         }
 
 
-def _median(outcome: Outcome, metric: Metric) -> float:
+def median_of(outcome: Outcome, metric: Metric) -> float:
+    """Return the median of one metric; there must be samples."""
     return median(metric.read(sample) for sample in outcome.samples)
+
+
+def gib_per_second(outcome: Outcome) -> float:
+    """Return the bytes moved per median second; 0 where none move."""
+    return _per_second(outcome, outcome.workload.total_bytes / GIB)
+
+
+def objects_per_second(outcome: Outcome) -> float:
+    """Return the objects moved or listed per median second; 0 where there are none."""
+    return _per_second(outcome, moved_objects(outcome.workload))
+
+
+def moved_objects(workload: Workload) -> int:
+    """Return how many objects a workload moves or lists."""
+    return 0 if workload.action is Action.VERSION else workload.files
+
+
+def _per_second(outcome: Outcome, amount: float) -> float:
+    return amount / median_of(outcome, WALL) if outcome.samples else 0.0
 
 
 def _summary(outcome: Outcome, metric: Metric) -> str:
@@ -157,10 +206,26 @@ def _summary(outcome: Outcome, metric: Metric) -> str:
     return f"{middle} [{low}-{high}]"
 
 
+def _processor() -> str:
+    """Return the processor's name: what `platform` says is empty on Linux."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "processor unknown"
+
+
+def _rate(value: float) -> str:
+    if value < LEAST_RATE:
+        return ""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def _describe_problem(outcome: Outcome) -> str:
     text = "\n".join(f"    {line}" for line in outcome.problem.splitlines())
-    return f"{outcome.workload.name}, {outcome.peer_name}, {outcome.state.value}:\n\n{text}\n"
+    return f"{outcome.workload.name}, {outcome.label}, {outcome.state.value}:\n\n{text}\n"

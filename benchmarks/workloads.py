@@ -1,4 +1,7 @@
-"""What the peers are asked to do: names, directions and sizes. Values alone; it runs nothing."""
+"""What the peers are asked to do: names, directions and sizes. Values alone; it runs nothing.
+
+Names follow aws-crt-s3-benchmarks: the size of a file and how many there are.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from benchmarks.tree import Tree
+
+KIB = 1 << 10
+MIB = 1 << 20
 GIB = 1 << 30
 
 
@@ -14,6 +21,7 @@ class Action(StrEnum):
 
     UPLOAD = "upload"
     DOWNLOAD = "download"
+    LIST = "list"
     VERSION = "version"
 
 
@@ -22,39 +30,58 @@ class Workload:
     """One row of the report per peer.
 
     Attributes:
-        size_bytes: Of each file moved, 0 where none is.
-        files: How many are moved: one by its name, several as a tree.
+        sizes_bytes: Of the files moved, in turn; empty where none is.
+        files: How many are moved or listed: one by its name, several as a tree.
     """
 
     name: str
     action: Action
-    size_bytes: int = 0
+    sizes_bytes: tuple[int, ...] = ()
     files: int = 1
 
     @property
+    def tree(self) -> Tree:
+        """The files; a workload without files has none."""
+        return Tree(self.files, self.sizes_bytes or (0,))
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether a folder or prefix is named instead of a file."""
+        return self.files > 1
+
+    @property
     def total_bytes(self) -> int:
-        """Of all files."""
-        return self.size_bytes * self.files
+        """What moves."""
+        return self.tree.total_bytes
 
     def scaled(self, factor: float) -> Workload:
         """Return it `factor` times as large: one file of fewer bytes, or a tree of fewer files; the name stays."""
-        if self.files > 1:
+        if self.is_tree:
             return replace(self, files=max(2, round(self.files * factor)))
-        return replace(self, size_bytes=max(1, round(self.size_bytes * factor))) if self.size_bytes else self
+        return replace(self, sizes_bytes=tuple(max(1, round(size * factor)) for size in self.sizes_bytes))
 
 
+_MOVED: tuple[tuple[str, tuple[int, ...], int], ...] = (
+    ("5GiB-1x", (5 * GIB,), 1),
+    ("1GiB-1x", (GIB,), 1),
+    ("256KiB-10_000x", (256 * KIB,), 10_000),
+    ("64KiB-1_000x", (64 * KIB,), 1_000),
+    ("4KiB-20_000x", (4 * KIB,), 20_000),
+    ("mixed-1_000x", (512, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 20 * MIB), 1_000),
+)
 DEFAULT_WORKLOADS = (
-    Workload("upload 1GiB-1x", Action.UPLOAD, GIB),
-    Workload("download 1GiB-1x", Action.DOWNLOAD, GIB),
-    Workload("upload 4GiB-1x", Action.UPLOAD, 4 * GIB),
-    Workload("download 4GiB-1x", Action.DOWNLOAD, 4 * GIB),
-    Workload("upload 4KiB-10_000x", Action.UPLOAD, 4096, 10_000),
+    *(
+        Workload(f"{action} {name}", action, sizes_bytes, files)
+        for name, sizes_bytes, files in _MOVED
+        for action in (Action.UPLOAD, Action.DOWNLOAD)
+    ),
+    Workload("list-1_000_000x", Action.LIST, (0,), 1_000_000),
     Workload("version", Action.VERSION),
-    Workload("cp-one-small-file", Action.UPLOAD, 4096),
+    Workload("cp-one-small-file", Action.UPLOAD, (4 * KIB,)),
 )
 MEMORY_WORKLOADS = (
-    Workload("upload 16GiB-1x", Action.UPLOAD, 16 * GIB),
-    Workload("download 16GiB-1x", Action.DOWNLOAD, 16 * GIB),
+    Workload("upload 16GiB-1x", Action.UPLOAD, (16 * GIB,)),
+    Workload("download 16GiB-1x", Action.DOWNLOAD, (16 * GIB,)),
 )
 
 

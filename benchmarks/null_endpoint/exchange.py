@@ -1,0 +1,154 @@
+"""Answers the requests of one connection. Owns what is said, not how it travels."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from dataclasses import dataclass
+from time import sleep
+
+from benchmarks.null_endpoint.channel import Channel
+from benchmarks.null_endpoint.counters import Count, Counters
+from benchmarks.null_endpoint.documents import OBJECT_ETAG, PUT_ETAG, SLOW_DOWN, bucket_document, posted_document
+from benchmarks.null_endpoint.heads import Request, object_size_bytes, parse_head, parse_range
+
+STATS_PATH = "/_stats"
+_REASONS = {
+    200: "OK",
+    204: "No Content",
+    206: "Partial Content",
+    400: "Bad Request",
+    405: "Method Not Allowed",
+    416: "Range Not Satisfiable",
+    503: "Slow Down",
+}
+_STARTS = {
+    status: f"HTTP/1.1 {status} {reason}\r\nServer: null\r\nx-amz-request-id: 1\r\n"
+    for status, reason in _REASONS.items()
+}
+_OBJECT_FIELDS = (
+    "Accept-Ranges: bytes\r\nContent-Type: binary/octet-stream\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
+    f"ETag: {OBJECT_ETAG}\r\n"
+)
+_PUT_FIELDS = f"ETag: {PUT_ETAG}\r\n"
+_XML_FIELDS = "Content-Type: application/xml\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How an S3 is imitated.
+
+    Attributes:
+        delay_seconds: From a request's last byte to the answer's first.
+        pace_bytes_per_second: Of each connection's bodies, both ways; 0 for no limit.
+        in_flight_limit: More requests than this at a time are answered with SlowDown; 0 for no limit.
+        default_size_bytes: Of objects whose key names no size.
+    """
+
+    delay_seconds: float
+    pace_bytes_per_second: float
+    in_flight_limit: int
+    default_size_bytes: int
+
+
+class Exchange:
+    """Serves one connection until the client leaves it."""
+
+    def __init__(self, channel: Channel, manner: Manner, counters: Counters) -> None:
+        self._channel = channel
+        self._manner = manner
+        self._counters = counters
+
+    def serve(self) -> None:
+        """Answer requests one after the other; returns when the connection is over."""
+        # A client that leaves without a word ends TLS in an SSLError, which is no failure of anybody's.
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            while True:
+                head = self._channel.read_until(b"\r\n\r\n")
+                try:
+                    request = parse_head(head)
+                except ValueError:
+                    self._answer(400, "Connection: close\r\n")
+                    return
+                if request.path == STATS_PATH:
+                    self._answer(200, "Content-Type: application/json\r\n", self._counters.as_json())
+                    continue
+                self._counters.add(Count.IN_FLIGHT)
+                try:
+                    self._take_turn(request)
+                finally:
+                    self._counters.add(Count.IN_FLIGHT, -1)
+
+    def _take_turn(self, request: Request) -> None:
+        limit = self._manner.in_flight_limit
+        is_too_many = bool(limit) and self._counters.total(Count.IN_FLIGHT) > limit
+        received_bytes = self._drop_body(request)
+        if self._manner.delay_seconds:
+            sleep(self._manner.delay_seconds)
+        if is_too_many:
+            self._counters.add(Count.SLOWED)
+            self._answer(503, _XML_FIELDS, SLOW_DOWN.encode())
+        else:
+            self._respond(request, received_bytes)
+
+    def _drop_body(self, request: Request) -> int:
+        if request.headers.get("expect", "").lower() == "100-continue" and self._channel.is_empty():
+            self._channel.send(b"HTTP/1.1 100 Continue\r\n\r\n", more=False)
+        if request.headers.get("transfer-encoding", "").lower() != "chunked":
+            length_bytes = int(request.headers.get("content-length", "0"))
+            self._channel.drop(length_bytes)
+            return length_bytes
+        total_bytes = 0
+        while chunk_bytes := int(self._channel.read_until(b"\r\n").partition(b";")[0], 16):
+            self._channel.drop(chunk_bytes + 2)
+            total_bytes += chunk_bytes
+        while self._channel.read_until(b"\r\n"):
+            pass
+        return total_bytes
+
+    def _respond(self, request: Request, received_bytes: int) -> None:
+        bucket, _, key = request.path.removeprefix("/").partition("/")
+        method = request.method
+        if method in {"GET", "HEAD"} and key:
+            self._counters.add(Count.GET)
+            self._send_object(request)
+            return
+        self._counters.add(Count.PUT if method == "PUT" else Count.OTHER)
+        if method == "PUT":
+            self._counters.add(Count.BYTES_IN, received_bytes)
+            self._answer(200, _PUT_FIELDS)
+        elif method == "POST":
+            self._answer(200, _XML_FIELDS, posted_document(request, bucket, key).encode())
+        elif method == "DELETE":
+            self._answer(204)
+        elif method == "GET":
+            self._answer(200, _XML_FIELDS, bucket_document(request, bucket).encode())
+        elif method == "HEAD":
+            self._answer(200, "x-amz-bucket-region: us-east-1\r\n")
+        else:
+            self._answer(405)
+
+    def _send_object(self, request: Request) -> None:
+        size_bytes = object_size_bytes(request.path, self._manner.default_size_bytes)
+        asked = parse_range(request.headers.get("range"), size_bytes)
+        if asked is not None and not asked:
+            self._answer(416, f"Content-Range: bytes */{size_bytes}\r\n")
+            return
+        fields = _OBJECT_FIELDS
+        if asked is not None:
+            fields += f"Content-Range: bytes {asked.start}-{asked.stop - 1}/{size_bytes}\r\n"
+        span = range(size_bytes) if asked is None else asked
+        has_body = request.method == "GET" and bool(span)
+        self._send_head(200 if asked is None else 206, fields, len(span), more=has_body)
+        if has_body:
+            self._channel.send_data(span)
+            self._counters.add(Count.BYTES_OUT, len(span))
+
+    def _answer(self, status: int, fields: str = "", body: bytes = b"") -> None:
+        self._send_head(status, fields, len(body), more=bool(body))
+        if body:
+            self._channel.send(body, more=False)
+
+    def _send_head(self, status: int, fields: str, length_bytes: int, *, more: bool) -> None:
+        length = "" if status == 204 else f"Content-Length: {length_bytes}\r\n"
+        self._channel.send(f"{_STARTS[status]}{fields}{length}\r\n".encode("latin-1"), more=more)
