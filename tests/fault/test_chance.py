@@ -35,6 +35,7 @@ from tests.support.faults import (
     s3_error,
 )
 from tests.support.header_faults import RespondToHeader
+from transfer.engine.context import MORE_ITEMS_THAN_LANES
 from transfer.model.events import ConcurrencyChanged, Event
 from transfer.model.options import TransferOptions
 from transfer.model.receipts import Receipt
@@ -245,6 +246,7 @@ def test_an_expired_token_is_renewed_once_for_many_lanes(bench: Bench) -> None:
             environment={"AWS_CONFIG_FILE": str(bench.folder / "config")},
         )
         assert done.returncode == 0, done.stderr.decode()
-        assert 1 <= proxy.injected["RespondToHeader"] <= 32
+        # No item asks twice with what has expired; those without a lane yet may still ask once.
+        assert 1 <= proxy.injected["RespondToHeader"] <= 32 + MORE_ITEMS_THAN_LANES
     assert len(bench.keys()) == 60
     assert len(log.read_text().splitlines()) == 2
