@@ -4,30 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, cast
 
 import typer
 
-from transfer.cli import (
-    batch,
-    bench,
-    cat,
-    clean,
-    cp,
-    demo,
-    du,
-    jobs,
-    ls,
-    mb,
-    mpu,
-    mv,
-    rb,
-    resume,
-    rm,
-    stat,
-    sync,
-    verify,
-)
 from transfer.cli.command_line import command_line
 from transfer.cli.exit_codes import MEANINGS, ExitCode
 from transfer.cli.flags import ConnectionFlags, OutputFlags, remember, with_flags
@@ -72,33 +53,54 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_COMMANDS: tuple[tuple[Callable[..., int], str], ...] = (
-    (cp.cp, cp.EXAMPLES),
-    (sync.sync, sync.EXAMPLES),
-    (mv.mv, mv.EXAMPLES),
-    (ls.ls, ls.EXAMPLES),
-    (du.du, du.EXAMPLES),
-    (cat.cat, cat.EXAMPLES),
-    (stat.stat, stat.EXAMPLES),
-    (rm.rm, rm.EXAMPLES),
-    (mb.mb, mb.EXAMPLES),
-    (rb.rb, rb.EXAMPLES),
-    (verify.verify, verify.EXAMPLES),
-    (bench.bench, bench.EXAMPLES),
-    (batch.run, batch.EXAMPLES),
-    (jobs.jobs, jobs.EXAMPLES),
-    (resume.resume, resume.EXAMPLES),
-    (clean.clean, clean.EXAMPLES),
-    (demo.demo, demo.EXAMPLES),
-)
-for _command, _examples in _COMMANDS:
-    app.command(
-        _command.__name__,
-        cls=TeachingCommand,
-        epilog=_examples,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )(with_flags(_command))
-app.add_typer(mpu.app)
+_HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+_MODULES = {
+    "cp": "cp",
+    "sync": "sync",
+    "mv": "mv",
+    "ls": "ls",
+    "du": "du",
+    "cat": "cat",
+    "stat": "stat",
+    "rm": "rm",
+    "mb": "mb",
+    "rb": "rb",
+    "verify": "verify",
+    "bench": "bench",
+    "run": "batch",
+    "jobs": "jobs",
+    "resume": "resume",
+    "clean": "clean",
+    "demo": "demo",
+    "mpu": "mpu",
+}
+"""The commands in the order of the help, and the modules that hold them. Only that of the command asked for is loaded:
+all of them take four times as long."""
+
+
+class _Commands(dict[str, Any]):
+    """The commands by their names, made when they are asked for."""
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - click's command
+        """The command of that name."""
+        return _command(name) if name in self else default
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - click's command
+        """The command of that name; KeyError when there is none."""
+        return _command(name) if name in self else super().__getitem__(name)
+
+
+@cache
+def _command(name: str) -> Any:  # noqa: ANN401 - click's command
+    module = import_module(f"transfer.cli.{_MODULES[name]}")
+    group = getattr(module, "app", None)
+    if group is not None:
+        return typer.main.get_command(group)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    make = alone.command(name, cls=TeachingCommand, epilog=module.EXAMPLES, context_settings=_HELP_OPTIONS)
+    make(with_flags(getattr(module, name)))
+    return typer.main.get_command(alone)
 
 
 def _show_version(wanted: bool) -> None:
@@ -150,8 +152,10 @@ def run_command_line(arguments: Sequence[str], *, repeats: Sequence[str] | None 
 
 @cache
 def _program_command() -> Callable[..., int | None]:
-    """What Typer makes of the commands: made once, since it costs ten milliseconds and lists of commands ask often."""
-    return typer.main.get_command(app)
+    """What Typer makes of the program: made once, since lists of commands ask often."""
+    program: Any = typer.main.get_command(app)
+    program.commands = _Commands.fromkeys(_MODULES)
+    return cast("Callable[..., int | None]", program)
 
 
 def _early_output(arguments: Sequence[str]) -> Output:

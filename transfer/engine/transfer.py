@@ -25,7 +25,6 @@ from transfer.engine.sharing import shared_stores
 from transfer.engine.showing import EntryBatch, each_entry, list_batches
 from transfer.engine.unfinished_uploads import abort, abort_pending, all_parts, check_abort, list_pending
 from transfer.model.audits import Audit, Recorded
-from transfer.model.bench import BenchNews, BenchOptions
 from transfer.model.errors import StoreError, TransferError, UsageError
 from transfer.model.events import EventSink, Warned, ignore_event
 from transfer.model.locations import S3Location, parse_s3_location
@@ -43,6 +42,7 @@ from transfer.stores.s3.properties import property_headers
 
 if TYPE_CHECKING:
     from transfer.engine.sync_request import SyncRequest
+    from transfer.model.bench import BenchNews, BenchOptions
     from transfer.stores.s3.xml import PendingUpload, UploadedPart
 
 Settled = TypeVar("Settled")
@@ -476,6 +476,7 @@ class Transfer:
         """
         from transfer.engine.bench.asking import check_bench
         from transfer.engine.bench.course import measure
+        from transfer.model.bench import BenchOptions
 
         request = check_bench(url, options or BenchOptions())
         return self._stream(lambda session, deliver: measure(session.context, request, deliver, dry_run=dry_run))
