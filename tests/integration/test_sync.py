@@ -455,7 +455,7 @@ async def test_a_store_that_lists_out_of_order_is_sorted_and_then_deleted_from(
     assert stored(seaweed_oracle, seaweed_bucket) == names
 
 
-@pytest.mark.parametrize("count", [999, 1000, 1001, 2001])
+@pytest.mark.parametrize("count", [1000, 1001])
 async def test_pages_meet_without_gap(moto: S3Server, moto_bucket: tuple[Any, str], tmp_path: Path, count: int) -> None:
     oracle, bucket = moto_bucket
     names = {f"{number % 7}/{number:05}": b"x" for number in range(count)}
@@ -660,11 +660,11 @@ async def test_each_equal_item_is_counted_once(
     moto: S3Server, moto_bucket: tuple[Any, str], tmp_path: Path, by: CompareBy
 ) -> None:
     _, bucket = moto_bucket
-    write_tree(tmp_path, {f"{number:04}": b"x" for number in range(1200)})
+    write_tree(tmp_path, {f"{number:04}": b"x" for number in range(300)})
     age(tmp_path)
     await sync(tmp_path, at(bucket))
     run = await sync(tmp_path, at(bucket), SyncOptions(Comparison(by)))
-    assert (run.outcomes, run.equal) == ([], 1200)
+    assert (run.outcomes, run.equal) == ([], 300)
 
 
 async def test_a_store_that_breaks_the_order_late_tells_nothing_twice(
