@@ -128,7 +128,8 @@ async def test_what_one_step_wrote_is_removed_before_the_next(place: str, keys: 
     async with Transfer() as transfer, aclosing(transfer.bench(place, only(PUT))) as news:
         async for one in news:
             if isinstance(one, StepResult):
-                assert len(keys()) == 2
+                # What another step had left would be a third; that of this one may be gone already.
+                assert len(keys()) <= 2
 
 
 async def test_a_step_moves_no_more_bytes_than_it_may(place: str) -> None:

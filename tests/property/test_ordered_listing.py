@@ -142,7 +142,8 @@ def test_order_that_is_needed_is_kept_or_refused(seed: int) -> None:
     try:
         found = drive(store, Frontier("b", ""), "", chance)
     except UnorderedListingError:
-        assert store.ignores_start_after or store.listing() != in_order
+        # Keys that happen to be in order say nothing of the texts between them that are asked for.
+        assert store.ignores_start_after or store.order is not by_bytes
     else:
         assert found == store.listing() == in_order
 
