@@ -156,11 +156,9 @@ class Output:
         if isinstance(message, Summary) and self._take_summary is not None:
             self._take_summary(message)
             return
-        # What a listing answers is no chatter.
-        answers = Interrupted | ListedBucket | ListedPage | ListedUpload | ListedJob | Usage | Described
         is_alarm = isinstance(message, Audited) and message.finding in ALARMING
         is_figure = isinstance(message, Measured) and message.is_answer
-        if self._quiet and not (text.is_error(message) or is_alarm or is_figure or isinstance(message, answers)):
+        if self._quiet and not (text.is_error(message) or is_alarm or is_figure or isinstance(message, _NO_CHATTER)):
             return
         if self._as_json and isinstance(message, NoJobs):
             return
@@ -237,6 +235,8 @@ class Output:
             raise LocalFileError.from_os_error(error, name) from error
 
 
+_NO_CHATTER: Final = (Interrupted, ListedBucket, ListedPage, ListedUpload, ListedJob, Usage, Described)
+"""What was asked for is told also by those who want little said."""
 _ANSWERS: Final[Mapping[type, Callable[[Any], str]]] = {
     BucketChanged: lambda message: text.bucket_line(message.command, message.url),
     Described: text.described_lines,

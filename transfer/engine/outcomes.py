@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, Self, TypeVar
 
@@ -26,9 +27,12 @@ class OutcomeStream(Generic[T]):
         self._tasks = tasks
         self._work = work
         self._scope = anyio.CancelScope()
-        self._sender, self._receiver = anyio.create_memory_object_stream[T](BUFFERED_OUTCOMES)
+        # A queue of its own: a memory stream wakes the reader for each outcome, of which there may be millions.
+        self._found: deque[T] = deque()
+        self._news = anyio.Event()
+        self._room = anyio.Event()
         self._error: BaseException | None = None
-        self._started = False
+        self._started = self._closed = False
         self._finished = anyio.Event()
 
     def __aiter__(self) -> Self:
@@ -38,23 +42,30 @@ class OutcomeStream(Generic[T]):
         if not self._started:
             self._started = True
             self._tasks.start_soon(self._run)
-        try:
-            return await self._receiver.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            await self.aclose()
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error from error.__cause__
-            raise StopAsyncIteration from None
+        while not self._found and not self._closed and not self._finished.is_set():
+            self._news = anyio.Event()
+            await self._news.wait()
+        if self._found and not self._closed:
+            outcome = self._found.popleft()
+            if len(self._found) <= BUFFERED_OUTCOMES // 2:
+                self._room.set()
+            return outcome
+        await self.aclose()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error from error.__cause__
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Cancel what is still going on and wait until it has cleaned up."""
+        self._closed = True
         self._scope.cancel()
-        self._receiver.close()
+        self._news.set()
+        self._room.set()
         if self._started:
             with anyio.CancelScope(shield=True):
                 await self._finished.wait()
-        self._sender.close()
+        self._found.clear()
 
     async def _run(self) -> None:
         try:
@@ -63,12 +74,14 @@ class OutcomeStream(Generic[T]):
         except Exception as error:  # noqa: BLE001 - handed to whoever iterates
             self._error = error
         finally:
-            self._sender.close()
             self._finished.set()
+            self._news.set()
 
     async def _deliver(self, outcome: T) -> None:
-        """Take an outcome without a pause when there is room: a cancellation in that pause would lose it."""
-        try:
-            self._sender.send_nowait(outcome)
-        except anyio.WouldBlock:
-            await self._sender.send(outcome)
+        """Take an outcome, then wait while there is no room for more: a cancellation loses none that was taken."""
+        self._found.append(outcome)
+        self._news.set()
+        while len(self._found) > BUFFERED_OUTCOMES and not self._closed:
+            if self._room.is_set():
+                self._room = anyio.Event()
+            await self._room.wait()
