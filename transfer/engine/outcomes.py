@@ -78,7 +78,13 @@ class OutcomeStream(Generic[T]):
             self._news.set()
 
     async def _deliver(self, outcome: T) -> None:
-        """Take an outcome, then wait while there is no room for more: a cancellation loses none that was taken."""
+        """Take an outcome, then wait while there is no room for more: a cancellation loses none that was taken.
+
+        Raises:
+            BrokenResourceError: Nobody takes outcomes any more.
+        """
+        if self._closed:
+            raise anyio.BrokenResourceError
         self._found.append(outcome)
         self._news.set()
         while len(self._found) > BUFFERED_OUTCOMES and not self._closed:
