@@ -229,6 +229,7 @@ async def run_of(store: ListedStore, pages: SlowPages, *, in_background: bool = 
     """A run whose listings go to a store in memory, and which is as eager as if that store were far away."""
     lanes = Lanes(Governor.fixed(32), lambda _: None)
     progress = Progress()
+    # The store stands where an `S3Store` does: only `list_page`, replaced here, ever asks it for more.
     attempts = Attempts(store, lanes, progress, lambda _: None, retries=0)  # type: ignore[arg-type]
     context = Context(store, attempts, lanes, Threads(), progress, lambda _: None, TransferOptions())  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from transfer.cli.copy_flags import CopyFlags
+from transfer.cli.copy_run import CopyRun
 from transfer.cli.destination_flags import DestinationFlags
 from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.list_flags import ListFlags
 from transfer.cli.run import run
-from transfer.cli.transfer_run import TransferRun
-from transfer.model.receipts import Outcome
-
-if TYPE_CHECKING:
-    from transfer.engine.outcomes import OutcomeStream
-    from transfer.engine.transfer import Transfer
 
 EXAMPLES = """
 Examples:
@@ -80,35 +75,8 @@ def cp(
     sources, destination = listing.places("cp", locations)
     options = dataclasses.replace(copying.options(), filters=filtering.filters())
     first = connection.options()
-    copy = _CopyRun(sources, destination, copying, first, options, output.output(), second.options(first))
+    copy = CopyRun(sources, destination, copying, first, options, output.output(), second.options(first))
     copy.recursive, copy.raw = copying.recursive, copying.raw
     copy.tally.is_dry_run = copying.dry_run
     copy.listing = listing
     return run(copy.output, copy.work)
-
-
-class _CopyRun(TransferRun):
-    """One run of `cp`."""
-
-    command = "cp"
-    recursive = raw = False
-    listing = ListFlags()
-
-    def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:
-        """Start the work."""
-        if self.listing.from_file is not None:
-            return transfer.copy_listed(
-                self.listing.from_file,
-                self.destination,
-                root=self.listing.root,
-                recursive=self.recursive,
-                raw=self.raw,
-                dry_run=self.tally.is_dry_run,
-            )
-        return transfer.copy_many(
-            self.sources,
-            self.destination,
-            recursive=self.recursive,
-            raw=self.raw,
-            dry_run=self.tally.is_dry_run,
-        )

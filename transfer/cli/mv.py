@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from transfer.cli.copy_flags import CopyFlags
+from transfer.cli.copy_run import CopyRun
 from transfer.cli.destination_flags import DestinationFlags
 from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.list_flags import ListFlags
 from transfer.cli.messages import SourceKept
 from transfer.cli.run import run
-from transfer.cli.transfer_run import TransferRun
 from transfer.model.events import Warned
-from transfer.model.receipts import Outcome, Receipt
-
-if TYPE_CHECKING:
-    from transfer.engine.outcomes import OutcomeStream
-    from transfer.engine.transfer import Transfer
+from transfer.model.receipts import Receipt
 
 WITHOUT_TAGS = "--tagging-directive replace moves such objects without them"
 
@@ -62,41 +58,17 @@ def mv(  # noqa: PLR0913, PLR0917 - each parameter is a group of options
     first = connection.options()
     move = _MoveRun(sources, destination, copying, first, options, output.output(), second.options(first))
     move.listing = listing
-    move.allows_unverified = allow_unverified
+    move.removes_unverified = allow_unverified
     move.recursive, move.raw = copying.recursive, copying.raw
     move.tally.is_dry_run = copying.dry_run
     return run(move.output, move.work)
 
 
-class _MoveRun(TransferRun):
+class _MoveRun(CopyRun):
     """One run of `mv`."""
 
     command = "mv"
-    allows_unverified = False
-    recursive = raw = False
-    listing = ListFlags()
-
-    def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:
-        """Start the work."""
-        if self.listing.from_file is not None:
-            return transfer.copy_listed(
-                self.listing.from_file,
-                self.destination,
-                root=self.listing.root,
-                recursive=self.recursive,
-                raw=self.raw,
-                moves=True,
-                removes_unverified=self.allows_unverified,
-                dry_run=self.tally.is_dry_run,
-            )
-        return transfer.move_many(
-            self.sources,
-            self.destination,
-            recursive=self.recursive,
-            raw=self.raw,
-            removes_unverified=self.allows_unverified,
-            dry_run=self.tally.is_dry_run,
-        )
+    moves = True
 
     def note(self, receipt: Receipt) -> None:
         """Say that a source stays."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import closing
+from functools import partial
 from typing import Final
 
 from transfer.engine.threads import Threads
@@ -39,7 +40,7 @@ async def sorted_on_disk(
     """
     with closing(_Sorter()) as sorter:
         async for batch in batches:
-            await threads.run(lambda batch=batch: sorter.add(batch))  # type: ignore[misc]
+            await threads.run(partial(sorter.add, batch))
         last_key: str | None = None
         while found := await threads.run(sorter.take):
             kept = [

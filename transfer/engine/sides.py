@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from itertools import islice
-from pathlib import Path
 from typing import Final, TypeVar
 
 from transfer.engine.context import Context
 from transfer.engine.ordered_listing import list_keys
 from transfer.model.entries import Entry
-from transfer.model.errors import LocalFileError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject
 from transfer.plan.filters import Wants
 from transfer.plan.joining import join_batches
 from transfer.plan.naming import folder_prefix
 from transfer.stores.local.walk import WalkedFile, WalkWarning, walk_files
+from transfer.system.paths import is_there
 
 L = TypeVar("L")
 R = TypeVar("R")
@@ -48,7 +47,7 @@ async def local_side(
     Raises:
         LocalFileError: The folder cannot be read.
     """
-    if is_destination and not await context.threads.run(lambda: _is_there(root)):
+    if is_destination and not await context.threads.run(lambda: is_there(root)):
         return
     follow = context.options.follow_symlinks and not is_destination
     walk = walk_files(root, follow_symlinks=follow, wants=wants)
@@ -102,13 +101,6 @@ async def join_sides(
         elif left_ended and right_ended:
             return
         one, two = one[joined.left_used :], two[joined.right_used :]
-
-
-def _is_there(folder: str) -> bool:
-    try:
-        return Path(folder or ".").exists()
-    except OSError as error:
-        raise LocalFileError.from_os_error(error, folder) from error
 
 
 def _local_entry(found: WalkedFile | WalkWarning) -> LocalEntry:

@@ -13,7 +13,7 @@ from transfer.model.locations import LocalLocation, Location, S3Location, Stream
 from transfer.model.sync import SyncOptions
 from transfer.plan.naming import folder_prefix
 from transfer.plan.wildcards import literal_prefix
-from transfer.system.paths import absolute_path
+from transfer.system.paths import absolute_path, is_there
 
 Place = LocalLocation | S3Location
 
@@ -56,7 +56,7 @@ def check_sync(source: str, destination: str, options: SyncOptions) -> SyncReque
                 remedy="write s3://bucket/prefix for one of them",
             )
         _check_folder(one)
-    if isinstance(other, LocalLocation) and _is_there(other.path) and not Path(other.path).is_dir():
+    if isinstance(other, LocalLocation) and is_there(other.path) and not Path(other.path).is_dir():
         raise UsageError("it is not a folder", subject=destination, remedy="name a folder")
     return SyncRequest(one, other, _backup(one, other, options), options)
 
@@ -77,13 +77,6 @@ def _place(text: str) -> Place:
     return location
 
 
-def _is_there(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError as error:
-        raise LocalFileError.from_os_error(error, path) from error
-
-
 def _refuse_pattern(place: Place) -> None:
     """Who writes a star means more than one name, and would be told that there is nothing."""
     if not isinstance(place, S3Location) or "*" not in place.key:
@@ -99,7 +92,7 @@ def _refuse_pattern(place: Place) -> None:
 
 
 def _check_folder(source: LocalLocation) -> None:
-    if not _is_there(source.path):
+    if not is_there(source.path):
         raise LocalFileError("no such folder", subject=source.path, remedy="check the path")
     if not Path(source.path).is_dir():
         raise UsageError("it is not a folder", subject=source.path, remedy="move a single file with: transfer cp")
