@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
 
 from transfer.version import __version__
 
+_YOUNG_OBJECTS = 10_000
+"""Objects made before the collector looks at them. By itself it does at 700, but most that a start makes stay: it takes
+a tenth less (`rm` of nothing 0.30 s and 0.27 s of a processor, 15 runs in turn)."""
 _THREAD_END_SECONDS = 0.2
 """An idle thread ends within a millisecond once it is told to; one that has not by then is blocked."""
 
@@ -22,9 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, by the table in `transfer.cli.exit_codes`.
     """
-    code = _run(list(sys.argv[1:] if arguments is None else arguments))
-    if arguments is None:
-        _leave_blocked_threads(code)
+    if arguments is not None:
+        return _run(list(arguments))
+    gc.set_threshold(_YOUNG_OBJECTS)
+    code = _run(sys.argv[1:])
+    _leave_blocked_threads(code)
+    # What is left goes with the process; the interpreter would look for cycles in it, which takes 50 ms.
+    gc.freeze()
     return code
 
 

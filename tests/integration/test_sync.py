@@ -14,7 +14,7 @@ from tests.integration.samples import keys_in, objects_in, put_objects, read_tre
 from tests.support.servers import S3Server
 from tests.support.servers import make_s3_client as make_client
 from transfer import Transfer, TransferOptions
-from transfer.engine import copying, ordered_listing, source_removal, sync_removal
+from transfer.engine import ordered_listing, source_removal, sync_removal, upload
 from transfer.engine.items import UploadItem
 from transfer.engine.server_copy import copy_object
 from transfer.engine.upload import upload_file
@@ -258,12 +258,12 @@ async def test_nothing_is_removed_after_a_failure(
     put_objects(oracle, bucket, {"site/extra": b"x"})
     real = upload_file
 
-    async def upload(context: Any, job: Any, item: UploadItem) -> Receipt:
+    async def fail_one(context: Any, job: Any, item: UploadItem) -> Receipt:
         if item.path.endswith("a-b"):
             raise LocalFileError("no", subject=item.path)
         return await real(context, job, item)
 
-    monkeypatch.setattr(copying, "upload_file", upload)
+    monkeypatch.setattr(upload, "upload_file", fail_one)
     run = await sync(tree, at(bucket), DELETE)
     assert (run.told(Failure), len(run.told(Receipt))) == ([f"{tree}/a-b"], len(TREE) - 1)
     assert run.told(Removal) == []

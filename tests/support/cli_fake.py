@@ -6,12 +6,13 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, ParamSpec, Self
 
 import pytest
 
@@ -22,11 +23,15 @@ from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
 from transfer.model.receipts import Mover, Outcome, Receipt
 from transfer.stores.s3.xml import PendingUpload, UploadedPart
+from transfer.system.forking import Forked
 
 
 def receipt(name: str = "a", *, size: int = 2048, verified_by: VerifiedBy = VerifiedBy.FULL_OBJECT) -> Receipt:
     checksum = Checksum(ChecksumAlgorithm.CRC64NVME, "AAAAAAAAAAA=")
     return Receipt(name, f"s3://b/{name}", size, '"e"', None, checksum, verified_by, 0.5, 1, Mover.SENDFILE, None)
+
+
+Asked = ParamSpec("Asked")
 
 
 @dataclass
@@ -46,10 +51,35 @@ class Script:
     options: TransferOptions | None = None
     environment: dict[str, str] = field(default_factory=dict)
     folder: str = ""
+    workers: int = 0
     cleanup_began: threading.Event = field(default_factory=threading.Event)
     cleanup_may_end: threading.Event | None = None
     cleaned_up: bool = False
     is_dry_run: bool = False
+
+
+class ScriptedOutcomes:
+    def __init__(self, outcomes: AsyncGenerator[Outcome, None]) -> None:
+        self._outcomes = outcomes
+
+    def __aiter__(self) -> AsyncIterator[Outcome]:
+        return self._outcomes
+
+    async def next_batch(self) -> list[Outcome]:
+        async for outcome in self._outcomes:
+            return [outcome]
+        return []
+
+    async def aclose(self) -> None:
+        await self._outcomes.aclose()
+
+
+def as_stream(work: Callable[Asked, AsyncGenerator[Outcome, None]]) -> Callable[Asked, ScriptedOutcomes]:
+    @wraps(work)
+    def begin(*args: Asked.args, **options: Asked.kwargs) -> ScriptedOutcomes:
+        return ScriptedOutcomes(work(*args, **options))
+
+    return begin
 
 
 class ScriptedTransfer:
@@ -62,7 +92,9 @@ class ScriptedTransfer:
         options: TransferOptions | None = None,
         on_event: EventSink = ignore_event,
         destination: ConnectionOptions | None = None,
+        workers: Sequence[Forked] = (),
     ) -> None:
+        self.script.workers = len(workers)
         self.script.connection, self.script.options, self.script.destination = connection, options, destination
         self.script.environment, self.script.folder = dict(os.environ), str(Path.cwd())
         self.progress = Progress()
@@ -81,6 +113,7 @@ class ScriptedTransfer:
                 await asyncio.sleep(0)
         self.script.cleaned_up = True
 
+    @as_stream
     async def copy_many(
         self,
         sources: Sequence[str],
@@ -89,22 +122,24 @@ class ScriptedTransfer:
         recursive: bool = False,
         raw: bool = False,
         dry_run: bool = False,
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         self.script.is_dry_run = dry_run
         self.script.calls.append(("cp", list(sources), destination, recursive, raw))
         for outcome in await self._settled():
             yield outcome
         await self._ended()
 
+    @as_stream
     async def move_many(
         self, sources: Sequence[str], destination: str, *, removes_unverified: bool = False, **options: bool
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         async for outcome in self.copy_many(sources, destination, **options):
             yield outcome
 
+    @as_stream
     async def remove_many(
         self, urls: Sequence[str], *, recursive: bool = False, raw: bool = False, dry_run: bool = False
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         self.script.is_dry_run = dry_run
         self.script.calls.append(("rm", list(urls), recursive, raw))
         for outcome in await self._settled():
@@ -142,9 +177,10 @@ class ScriptedTransfer:
         await self._ended()
         return True
 
+    @as_stream
     async def abort_uploads(
         self, urls: Sequence[str], *, older_than_seconds: float | None = None, dry_run: bool = False
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         self.script.calls.append(("mpu abort", list(urls), older_than_seconds, dry_run))
         for outcome in await self._settled():
             yield outcome

@@ -6,7 +6,7 @@ import os
 import shlex
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli_fake import Script, ScriptedTransfer, receipt, scripted
+from tests.support.cli_fake import Script, ScriptedTransfer, as_stream, receipt, scripted
 from transfer.__main__ import main
 from transfer.engine.describing import REMEMBERED_VARIABLES
 from transfer.engine.state import STATE_FOLDER_VARIABLE
@@ -45,6 +45,7 @@ class JobTransfer(ScriptedTransfer):
 
     script: JobScript
 
+    @as_stream
     async def copy_many(
         self,
         sources: Sequence[str],
@@ -53,7 +54,7 @@ class JobTransfer(ScriptedTransfer):
         recursive: bool = False,
         raw: bool = False,
         dry_run: bool = False,
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         async for outcome in super().copy_many(sources, destination, recursive=recursive, raw=raw, dry_run=dry_run):
             yield outcome
         assert self.script.options is not None

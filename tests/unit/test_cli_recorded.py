@@ -28,12 +28,12 @@ def read(path: Path, below: Location | None = None) -> list[Recorded]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     with Manifest(tmp_path / "receipts.jsonl") as manifest:
-        manifest.add(receipt("photos/b \udcff", "s3://bucket/p/b \udcff"))
-        manifest.add(receipt("photos/a", "s3://bucket/p/a", checksum=None))
-        manifest.add(receipt("s3://bucket/p/c", "/back/c"))
-        manifest.add(receipt("s3://bucket/p/a", "s3://copy/a"))
-        manifest.add(receipt("s3://bucket/p/a", "-"))
-        manifest.add(receipt("photos/a", "s3://bucket/p/a", size=2))
+        manifest.add_all([receipt("photos/b \udcff", "s3://bucket/p/b \udcff")])
+        manifest.add_all([receipt("photos/a", "s3://bucket/p/a", checksum=None)])
+        manifest.add_all([receipt("s3://bucket/p/c", "/back/c")])
+        manifest.add_all([receipt("s3://bucket/p/a", "s3://copy/a")])
+        manifest.add_all([receipt("s3://bucket/p/a", "-")])
+        manifest.add_all([receipt("photos/a", "s3://bucket/p/a", size=2)])
     return tmp_path / "receipts.jsonl"
 
 

@@ -1,5 +1,6 @@
 """What a terminal sees, how the process starts, and how it is stopped."""
 
+import http.server
 import io
 import os
 import re
@@ -350,6 +351,59 @@ def test_the_version_imports_nothing_heavy() -> None:
 
 def test_help_and_usage_import_no_engine() -> None:
     assert not (HEAVY - {"asyncio", "typer"}) & _modules_after(["cp", "--help"])
+
+
+class OneObject(http.server.BaseHTTPRequestHandler):
+    """A store that takes every object, and lists and removes a single one."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self, body: bytes = b"") -> None:
+        self.rfile.read(int(self.headers.get("content-length", "0")))
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("etag", '"e"')
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer(b"<ListBucketResult><Contents><Key>f/a</Key><Size>1</Size></Contents></ListBucketResult>")
+
+    def do_POST(self) -> None:
+        self._answer(b"<DeleteResult/>")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("words", "unneeded"),
+    [
+        (["cp", __file__, "s3://b/k"], {"transfer.engine.download", "transfer.engine.relay", "transfer.engine.moving"}),
+        (
+            ["rm", "-r", "s3://b/f/"],
+            {"awscrt", "transfer.engine.copying", "transfer.engine.upload", "transfer.journal"},
+        ),
+    ],
+    ids=["cp", "rm"],
+)
+def test_a_command_loads_what_it_needs(
+    words: list[str], unneeded: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    never = {"email.utils", "http.client", "sqlite3", "urllib.request", *HEAVY} - {"asyncio", "typer"}
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), OneObject) as server:
+        threading.Thread(target=server.serve_forever).start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        state = ["--state-dir", str(tmp_path)] if words[0] == "cp" else []
+        loaded = _modules_after([*words, *state, "--endpoint-url", endpoint, "--no-sign-request", "--region", "r"])
+        server.shutdown()
+    assert f"transfer.cli.{words[0]}" in loaded
+    assert "transfer.engine.attempts" in loaded
+    assert not (never | unneeded) & loaded
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,14 @@ def test_small_requests_are_judged_by_their_number(noise: float, seed: int) -> N
     assert mean(window.requests / window.seconds for window in seen[50:]) > 0.9 * 3000
 
 
+def test_a_start_that_is_over_goes_on_in_smaller_steps() -> None:
+    seen = run(Store(lane_bytes_per_second=100 * MB, cap_bytes_per_second=3200 * MB), 100, initial=32)
+    levels = [window.in_use for window in seen]
+    assert levels[1] == 64
+    assert {32, 48} <= set(levels[10:])
+    assert max(levels[10:]) == 48
+
+
 def test_latency_alone_leads_to_the_maximum() -> None:
     seen = run(Store(request_seconds=0.03), 40, maximum=64)
     assert seen[-1].in_use == 64
@@ -112,16 +120,24 @@ def test_lanes_without_work_do_not_climb() -> None:
 
 
 @pytest.mark.parametrize("trouble", [{"slowdowns": 40}, {"timeouts": 1}])
-def test_trouble_lowers_the_limit_once_per_window(trouble: dict[str, int]) -> None:
+def test_trouble_halves_a_first_guess_once_per_window(trouble: dict[str, int]) -> None:
     governor = Governor(100)
-    assert governor.observe(Window(SECONDS, 0, 0, 100, **trouble)) == 70
+    assert governor.observe(Window(SECONDS, 0, 0, 100, **trouble)) == 50
 
 
 def test_late_answers_to_the_old_level_do_not_cut_again() -> None:
     governor = Governor(100)
     governor.observe(Window(SECONDS, 0, 0, 100, slowdowns=1))
-    assert governor.observe(Window(SECONDS, 0, 0, 100, slowdowns=1)) == 70
-    assert governor.observe(Window(SECONDS, 0, 0, 70, slowdowns=1)) == 49
+    assert governor.observe(Window(SECONDS, 0, 0, 100, slowdowns=1)) == 50
+    assert governor.observe(Window(SECONDS, 0, 0, 50, slowdowns=1)) == 25
+
+
+def test_trouble_in_a_trial_brings_the_last_good_level_back_and_then_lowers_it() -> None:
+    governor = Governor(100)
+    assert governor.observe(Window(SECONDS, 10 * MB, 100, 100)) == 200
+    assert governor.observe(Window(SECONDS, 10 * MB, 100, 200, slowdowns=1)) == 100
+    assert governor.observe(Window(SECONDS, 10 * MB, 100, 200, slowdowns=99)) == 100
+    assert governor.observe(Window(SECONDS, 10 * MB, 100, 100, slowdowns=1)) == 70
 
 
 def test_a_store_that_grew_is_used_after_a_while() -> None:

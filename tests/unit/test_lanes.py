@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from tests.support.virtual_time import run_in_virtual_time
 from transfer.engine import lanes as lanes_module
 from transfer.engine.lanes import Lanes
 from transfer.model.events import ConcurrencyChanged, Event
@@ -54,6 +55,13 @@ async def settle() -> None:
 @pytest.fixture
 def order() -> list[int]:
     return []
+
+
+@pytest.fixture
+def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every window ends after a moment, whatever happened in it."""
+    monkeypatch.setattr(lanes_module, "SHORTEST_WINDOW_SECONDS", 0.01)
+    monkeypatch.setattr(lanes_module, "LONGEST_WINDOW_SECONDS", 0.01)
 
 
 async def test_lanes_are_bounded_and_given_in_the_order_of_asking(order: list[int]) -> None:
@@ -121,10 +129,8 @@ async def test_a_failure_gives_the_lane_back() -> None:
     assert lanes.in_use == 0
 
 
-async def test_a_wider_limit_admits_those_who_wait_and_is_told(
-    order: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanes_module, "WINDOW_SECONDS", 0.01)
+@pytest.mark.usefixtures("short_windows")
+async def test_a_wider_limit_admits_those_who_wait_and_is_told(order: list[int]) -> None:
     events: list[Event] = []
     governor = ScriptedGovernor(1, 3)
     lanes = Lanes(governor, events.append)
@@ -142,10 +148,8 @@ async def test_a_wider_limit_admits_those_who_wait_and_is_told(
     await asyncio.gather(*(holder.task for holder in holders))
 
 
-async def test_a_narrower_limit_takes_no_lane_away_but_gives_none_out(
-    order: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanes_module, "WINDOW_SECONDS", 0.01)
+@pytest.mark.usefixtures("short_windows")
+async def test_a_narrower_limit_takes_no_lane_away_but_gives_none_out(order: list[int]) -> None:
     governor = ScriptedGovernor(3, 1)
     lanes = Lanes(governor, lambda _: None)
     holders = [Holder(lanes, order, number) for number in range(5)]
@@ -164,8 +168,8 @@ async def test_a_narrower_limit_takes_no_lane_away_but_gives_none_out(
     await asyncio.gather(*(holder.task for holder in holders))
 
 
-async def test_each_window_tells_what_happened_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes_module, "WINDOW_SECONDS", 0.01)
+@pytest.mark.usefixtures("short_windows")
+async def test_each_window_tells_what_happened_in_it() -> None:
     governor = ScriptedGovernor(4)
     lanes = Lanes(governor, lambda _: None)
     lanes.start()
@@ -173,20 +177,20 @@ async def test_each_window_tells_what_happened_in_it(monkeypatch: pytest.MonkeyP
         lanes.count_bytes(500)
         lanes.count_bytes(-100)
         lanes.count_request()
-        lanes.count_slowdown()
         lanes.count_timeout()
+        lanes.count_slowdown()
     await governor.observed.wait()
     governor.observed.clear()
     await governor.observed.wait()
     lanes.stop()
     first, second = governor.windows[:2]
     assert (first.work_bytes, first.requests, first.in_use, first.slowdowns, first.timeouts) == (400, 1, 2, 1, 1)
-    assert (second.work_bytes, second.requests, second.in_use, second.slowdowns, second.timeouts) == (0, 0, 0, 0, 0)
+    assert (second.work_bytes, second.requests, second.in_use, second.slowdowns, second.timeouts) == (0, 0, 2, 0, 0)
     assert first.seconds > 0
 
 
-async def test_bytes_taken_back_later_do_not_make_a_window_negative(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes_module, "WINDOW_SECONDS", 0.01)
+@pytest.mark.usefixtures("short_windows")
+async def test_bytes_taken_back_later_do_not_make_a_window_negative() -> None:
     governor = ScriptedGovernor(1)
     lanes = Lanes(governor, lambda _: None)
     lanes.start()
@@ -194,3 +198,82 @@ async def test_bytes_taken_back_later_do_not_make_a_window_negative(monkeypatch:
     await governor.observed.wait()
     lanes.stop()
     assert governor.windows[0].work_bytes == 0
+
+
+class Rounds:
+    """Lanes whose governor keeps the windows, in virtual time."""
+
+    def __init__(self, limit: int) -> None:
+        self.governor = ScriptedGovernor(limit)
+        self.lanes = Lanes(self.governor, lambda _: None)
+        self.lanes.start()
+
+    async def make(self, requests: int, each_seconds: float) -> None:
+        """Make requests, one after the other."""
+        for _ in range(requests):
+            async with self.lanes.lane():
+                await asyncio.sleep(each_seconds)
+            self.lanes.count_request()
+
+    def windows(self) -> list[tuple[float, int]]:
+        """Of each window in which a lane was busy, its length and the requests that ended."""
+        return [(round(seen.seconds, 3), seen.requests) for seen in self.governor.windows if seen.in_use]
+
+
+def test_a_window_ends_when_as_many_requests_have_ended_as_there_are_lanes() -> None:
+    async def main() -> list[tuple[float, int]]:
+        rounds = Rounds(3)
+        await asyncio.sleep(1.01)
+        await asyncio.gather(*(rounds.make(1, 0.1 + number / 100) for number in range(3)))
+        return rounds.windows()
+
+    assert run_in_virtual_time(main()) == [(0.12, 3)]
+
+
+def test_the_first_windows_are_short_and_later_ones_longer() -> None:
+    async def main() -> list[tuple[float, int]]:
+        rounds = Rounds(1)
+        await rounds.make(3000, 0.001)
+        return rounds.windows()
+
+    lengths = [seconds for seconds, _ in run_in_virtual_time(main())]
+    assert 0.03 < lengths[0] < 0.05
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == pytest.approx(lanes_module.LONGEST_WINDOW_SECONDS, rel=0.01)
+
+
+def test_a_window_does_not_wait_for_slow_requests() -> None:
+    async def main() -> list[tuple[float, int]]:
+        rounds = Rounds(1)
+        await rounds.make(1, 1.1)
+        return rounds.windows()
+
+    assert run_in_virtual_time(main()) == [(lanes_module.LONGEST_WINDOW_SECONDS, 0)] * 4
+
+
+def test_the_first_objection_ends_the_window_at_once_and_the_rest_of_it_does_not() -> None:
+    async def main() -> list[Window]:
+        rounds = Rounds(8)
+        async with rounds.lanes.lane():
+            await asyncio.sleep(0.01)
+            rounds.lanes.count_slowdown()
+            for _ in range(5):
+                await asyncio.sleep(0.001)
+                rounds.lanes.count_slowdown()
+            await asyncio.sleep(lanes_module.LONGEST_WINDOW_SECONDS)
+        rounds.lanes.stop()
+        return rounds.governor.windows
+
+    first, second = run_in_virtual_time(main())[:2]
+    assert (round(first.seconds, 3), first.slowdowns) == (0.01, 1)
+    assert (round(second.seconds, 3), second.slowdowns) == (lanes_module.LONGEST_WINDOW_SECONDS, 5)
+
+
+def test_requests_that_pause_count_up_to_the_number_of_lanes() -> None:
+    lanes = Lanes(Governor.fixed(3), lambda _: None)
+    for _ in range(5):
+        lanes.begin_pause()
+    assert lanes.pausing == 3
+    for _ in range(4):
+        lanes.end_pause()
+    assert lanes.pausing == 1

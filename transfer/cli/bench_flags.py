@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,7 @@ from transfer.cli.numbers import seconds_above_zero, whole_number
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.errors import UsageError
 from transfer.model.options import TransferOptions
+from transfer.model.values import dataclass
 from transfer.plan.sizes import parse_size_bytes
 
 if TYPE_CHECKING:

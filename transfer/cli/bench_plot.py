@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from transfer.model.bench import MIB, StepResult
 from transfer.model.errors import ConfigurationError, LocalFileError, UsageError
+from transfer.model.values import dataclass
 from transfer.plan.sizes import format_size
 
 FORMATS: Final = (".png", ".svg", ".pdf")

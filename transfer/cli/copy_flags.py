@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,7 @@ from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.errors import UsageError
 from transfer.model.objects import ObjectProperties
 from transfer.model.options import CopyDirective, TransferOptions, UnsafeKeyPolicy
+from transfer.model.values import dataclass
 from transfer.plan.parts import check_part_size
 from transfer.plan.sizes import parse_size_bytes
 
@@ -73,6 +73,15 @@ class TransferFlags:
             "--concurrency",
             metavar="N",
             help="Requests in flight. Found by measuring when not given.",
+            rich_help_panel=_SPEED,
+        ),
+    ] = None
+    processes: Annotated[
+        str | None,
+        typer.Option(
+            "--processes",
+            metavar="N",
+            help="Processes that share the work. One for each core when not given.",
             rich_help_panel=_SPEED,
         ),
     ] = None
@@ -180,6 +189,7 @@ class TransferFlags:
         """
         return TransferOptions(
             concurrency=whole_number("--concurrency", self.concurrency, smallest=1),
+            processes=whole_number("--processes", self.processes, smallest=1),
             part_size_bytes=None if self.part_size is None else _part_size_bytes(self.part_size),
             limit_rate_bytes_per_second=None if self.limit_rate is None else _rate(self.limit_rate),
             checksum=self.checksum,

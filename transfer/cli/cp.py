@@ -13,7 +13,6 @@ from transfer.cli.destination_flags import DestinationFlags
 from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.list_flags import ListFlags
-from transfer.cli.run import run
 
 EXAMPLES = """
 Examples:
@@ -79,4 +78,4 @@ def cp(
     copy.recursive, copy.raw = copying.recursive, copying.raw
     copy.tally.is_dry_run = copying.dry_run
     copy.listing = listing
-    return run(copy.output, copy.work)
+    return copy.run()

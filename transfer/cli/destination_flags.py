@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from transfer.model.errors import UsageError
 from transfer.model.options import AddressingStyle, ConnectionOptions
+from transfer.model.values import dataclass
 
 _DESTINATION = "Destination in another store"
 

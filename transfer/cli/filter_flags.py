@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Annotated
 
@@ -13,6 +13,7 @@ import typer
 from transfer.cli.flags import OCCURRENCES
 from transfer.model.errors import UsageError
 from transfer.model.filters import FilterRule, Filters
+from transfer.model.values import dataclass
 from transfer.plan.durations import parse_duration_seconds
 from transfer.plan.filters import compile_filters
 from transfer.plan.sizes import parse_size_bytes

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -21,6 +20,7 @@ from transfer.cli.numbers import seconds_above_zero
 from transfer.cli.output import Output
 from transfer.model.errors import UsageError
 from transfer.model.options import AddressingStyle, ConnectionOptions
+from transfer.model.values import dataclass
 
 _CONNECTION = "Connection"
 _OUTPUT = "Output"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from transfer.cli.run import check_list
 from transfer.model.errors import UsageError
+from transfer.model.values import dataclass
 
 _WHAT = "What to move"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -42,14 +43,14 @@ class Manifest:
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def add(self, receipt: Receipt) -> None:
-        """Append one line and hand it to the system.
+    def add_all(self, receipts: Iterable[Receipt]) -> None:
+        """Append a line for each and hand them to the system.
 
         Raises:
             LocalFileError: The system refused, as a full disk does.
         """
         try:
-            self._file.write(json_line(receipt_record(receipt)).encode("ascii"))
+            self._file.writelines(json_line(receipt_record(receipt)).encode("ascii") for receipt in receipts)
             self._file.flush()
         except OSError as error:
             raise LocalFileError.from_os_error(error, str(self._path)) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from transfer.cli.audit_tally import AuditTally
@@ -15,6 +14,7 @@ from transfer.model.events import Event
 from transfer.model.objects import BucketEntry, CommonPrefix, ListedObject, ObjectInfo
 from transfer.model.receipts import Outcome, Receipt
 from transfer.model.unfinished import UnfinishedJob
+from transfer.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -13,8 +14,7 @@ from transfer.cli.destination_flags import DestinationFlags
 from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.list_flags import ListFlags
-from transfer.cli.messages import SourceKept
-from transfer.cli.run import run
+from transfer.cli.messages import Message, SourceKept
 from transfer.model.events import Warned
 from transfer.model.receipts import Receipt
 
@@ -61,7 +61,7 @@ def mv(  # noqa: PLR0913, PLR0917 - each parameter is a group of options
     move.removes_unverified = allow_unverified
     move.recursive, move.raw = copying.recursive, copying.raw
     move.tally.is_dry_run = copying.dry_run
-    return run(move.output, move.work)
+    return move.run()
 
 
 class _MoveRun(CopyRun):
@@ -70,13 +70,13 @@ class _MoveRun(CopyRun):
     command = "mv"
     moves = True
 
-    def note(self, receipt: Receipt) -> None:
-        """Say that a source stays."""
+    def notes(self, receipt: Receipt) -> Iterator[Message]:
+        """That a source stays."""
         if receipt.source_removed:
-            super().note(receipt)
+            yield from super().notes(receipt)
             return
         self.tally.kept += 1
         if receipt.tags_unread:
-            self.output.event(Warned(f"{receipt.source}: copied without its tags, so the source stays; {WITHOUT_TAGS}"))
+            yield Warned(f"{receipt.source}: copied without its tags, so the source stays; {WITHOUT_TAGS}")
         else:
-            self.output.show(SourceKept(receipt.source))
+            yield SourceKept(receipt.source)

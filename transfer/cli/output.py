@@ -6,13 +6,12 @@ writer takes away while it writes.
 
 from __future__ import annotations
 
-import io
 import os
-import select
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, Protocol, TextIO, cast
 
 from transfer.cli import text
@@ -40,6 +39,7 @@ from transfer.cli.messages import (
     Usage,
 )
 from transfer.cli.records import json_line, record_of
+from transfer.cli.streams import has_no_reader, tolerant
 from transfer.model.audits import Audited, Finding
 from transfer.model.errors import LocalFileError, TransferError
 from transfer.model.events import ConcurrencyChanged, Event, RequestRetried
@@ -50,6 +50,8 @@ class _Bar(Protocol):
     def hidden(self) -> AbstractContextManager[object]: ...
 
 
+_Told = tuple[TextIO, bool, str]
+"""Where a message goes, whether it may wait there for those that follow, and how it reads."""
 LONG_PAUSE_SECONDS = 5.0
 """A retry that waits longer is told without --verbose too: silence would look like a hang."""
 
@@ -65,8 +67,8 @@ class Output:
             quiet: Errors only.
             verbose: Also retries, concurrency, receipts in full, and traces.
         """
-        self._stdout = _tolerant(sys.stdout)
-        self._stderr = _tolerant(sys.stderr)
+        self._stdout = tolerant(sys.stdout)
+        self._stderr = tolerant(sys.stderr)
         self._as_json = as_json
         self._quiet = quiet
         self._verbose = verbose
@@ -109,7 +111,7 @@ class Output:
             return True
         if not isinstance(error, LocalFileError):
             return False
-        return isinstance(error.__cause__, BrokenPipeError) or (self._stdout_is_data and _has_no_reader(self._stdout))
+        return isinstance(error.__cause__, BrokenPipeError) or (self._stdout_is_data and has_no_reader(self._stdout))
 
     @property
     def bar(self) -> _Bar | None:
@@ -153,23 +155,12 @@ class Output:
             BrokenPipeError: The reader of the stream is gone.
             LocalFileError: The stream refused otherwise, as a full disk does.
         """
-        if isinstance(message, Summary) and self._take_summary is not None:
-            self._take_summary(message)
-            return
-        is_alarm = isinstance(message, Audited) and message.finding in ALARMING
-        is_figure = isinstance(message, Measured) and message.is_answer
-        if self._quiet and not (text.is_error(message) or is_alarm or is_figure or isinstance(message, _NO_CHATTER)):
-            return
-        if self._as_json and isinstance(message, NoJobs):
-            return
-        if not self._verbose and isinstance(message, ConcurrencyChanged):
-            return
-        if not self._verbose and isinstance(message, RequestRetried) and message.delay_seconds < LONG_PAUSE_SECONDS:
-            return
-        if self._as_json:
-            self._write(self._stderr if self._stdout_is_data else self._stdout, _json_lines(message), message)
-        else:
-            self._show_text(message)
+        self.show_all((message,))
+
+    def show_all(self, messages: Iterable[Message]) -> None:
+        """Write messages in their order, those that follow each other on one stream at once; raises as `show`."""
+        for (stream, may_wait), told in groupby(self._told(messages), key=itemgetter(0, 1)):
+            self._write(stream, "".join([lines for *_, lines in told]), may_wait=may_wait)
 
     def flush(self) -> None:
         """Hand everything to the system; raises as `show`."""
@@ -186,42 +177,78 @@ class Output:
         os.dup2(null, descriptor)
         os.close(null)
 
-    def _show_text(self, message: Message) -> None:
-        if isinstance(message, Receipt | Removal | UploadAbort | Intent):
-            self._show_item(message)
+    def _told(self, messages: Iterable[Message]) -> Iterator[_Told]:
+        for kind, alike in groupby(messages, type):
+            if kind is Removal and not self._as_json:
+                yield from self._told_removals(cast("list[Removal]", list(alike)))
+                continue
+            for message in alike:
+                if isinstance(message, Summary) and self._take_summary is not None:
+                    self._take_summary(message)
+                elif not self._is_wanted(message):
+                    continue
+                elif self._as_json:
+                    stream = self._stderr if self._stdout_is_data else self._stdout
+                    yield stream, isinstance(message, _LISTED), _json_lines(message)
+                else:
+                    yield from self._told_as_text(message)
+
+    def _is_wanted(self, message: Message) -> bool:
+        is_alarm = isinstance(message, Audited) and message.finding in ALARMING
+        is_figure = isinstance(message, Measured) and message.is_answer
+        if self._quiet and not (text.is_error(message) or is_alarm or is_figure or isinstance(message, _NO_CHATTER)):
+            return False
+        if self._as_json and isinstance(message, NoJobs):
+            return False
+        if self._verbose:
+            return True
+        is_blink = isinstance(message, RequestRetried) and message.delay_seconds < LONG_PAUSE_SECONDS
+        return not (is_blink or isinstance(message, ConcurrencyChanged))
+
+    def _told_as_text(self, message: Message) -> Iterator[_Told]:
+        if isinstance(message, Receipt | UploadAbort | Intent):
+            yield from self._told_item(message)
         elif isinstance(message, Audited | AuditSummary):
-            self._show_audit(message)
+            yield from self._told_audit(message)
         elif isinstance(message, Measured):
-            self._write(self._stdout if message.is_answer else self._stderr, message.lines, message)
+            yield self._stdout if message.is_answer else self._stderr, False, message.lines
         elif (answer := _ANSWERS.get(type(message))) is not None:
-            self._write(self._stdout, answer(message), message)
+            yield self._stdout, isinstance(message, _LISTED), answer(message)
         elif isinstance(message, TransferError | Failure | Broken):
             trace = message.trace if self._verbose and isinstance(message, Broken) else ""
-            self._write(self._stderr, text.error_line(message) + trace, message)
+            yield self._stderr, False, text.error_line(message) + trace
         else:
             # Whatever is no item, answer or error is a notice.
-            self._write(self._stderr, text.notice_line(cast("text.Notice", message)), message)
+            yield self._stderr, False, text.notice_line(cast("text.Notice", message))
 
-    def _show_audit(self, message: Audited | AuditSummary) -> None:
+    def _told_audit(self, message: Audited | AuditSummary) -> Iterator[_Told]:
         if isinstance(message, AuditSummary):
-            self._write(self._stderr, audit_summary_line(message), message)
+            yield self._stderr, False, audit_summary_line(message)
         elif self._verbose or message.finding is not Finding.MATCH:
-            self._write(self._stdout, audited_line(message), message)
+            yield self._stdout, False, audited_line(message)
 
-    def _show_item(self, message: Receipt | Removal | UploadAbort | Intent) -> None:
+    def _told_item(self, message: Receipt | UploadAbort | Intent) -> Iterator[_Told]:
         if isinstance(message, Receipt) and self._verbose:
-            self._write(self._stderr, text.receipt_line(message), message)
-        # What is only planned, or gone although nobody named it, is told also beside a bar.
-        is_counted = isinstance(message, Receipt) or (
-            isinstance(message, Removal) and not message.is_dry_run and not self._verbose
-        )
-        bar_tells = is_counted and self.bar is not None and self._stdout.isatty()
-        if not bar_tells and not self._stdout_is_data:
-            self._write(self._stdout, text.item_line(message), message)
+            yield self._stderr, False, text.receipt_line(message)
+        if not (isinstance(message, Receipt) and self._bar_tells) and not self._stdout_is_data:
+            yield self._stdout, False, text.item_line(message)
 
-    def _write(self, stream: TextIO, line: str, message: Message) -> None:
+    def _told_removals(self, removals: list[Removal]) -> Iterator[_Told]:
+        """Many at once: there are thousands to a request, and little else is done for each."""
+        if self._bar_tells and not self._verbose:
+            # What is only planned, or gone although nobody named it, is told also beside a bar.
+            removals = [removal for removal in removals if removal.is_dry_run]
+        if removals and not self._quiet and not self._stdout_is_data:
+            yield self._stdout, False, text.removal_lines(removals)
+
+    @property
+    def _bar_tells(self) -> bool:
+        """Whether a bar, on the screen that standard output goes to, counts what was done."""
+        return self.bar is not None and self._stdout.isatty()
+
+    def _write(self, stream: TextIO, lines: str, *, may_wait: bool) -> None:
         with self.bar.hidden() if self.bar else nullcontext():
-            self._guarded(stream, line, keep=isinstance(message, ListedBucket | ListedPage | ListedUpload))
+            self._guarded(stream, lines, keep=may_wait)
 
     def _guarded(self, stream: TextIO, line: str, *, keep: bool = False) -> None:
         try:
@@ -235,6 +262,8 @@ class Output:
             raise LocalFileError.from_os_error(error, name) from error
 
 
+_LISTED: Final = (ListedBucket, ListedPage, ListedUpload)
+"""There may be millions of them, and nobody waits for each."""
 _NO_CHATTER: Final = (Interrupted, ListedBucket, ListedPage, ListedUpload, ListedJob, Usage, Described)
 """What was asked for is told also by those who want little said."""
 _ANSWERS: Final[Mapping[type, Callable[[Any], str]]] = {
@@ -260,33 +289,3 @@ def _json_lines(message: Message) -> str:
     if isinstance(message, Measured):
         return json_line(message.record)
     return json_line(record_of(message))
-
-
-def _has_no_reader(stream: TextIO) -> bool:
-    """Whether the stream is a pipe whose other end is closed; False where the system cannot tell."""
-    if not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    try:
-        poll.register(stream, 0)
-    except (OSError, ValueError):
-        return False
-    return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _tolerant(stream: TextIO | None) -> TextIO:
-    """The stream, or a sink for one that was closed when the process began.
-
-    A character that the terminal's encoding lacks is escaped instead of ending the run.
-    """
-    if stream is None:
-        return _sink()
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")
-    return stream
-
-
-@cache
-def _sink() -> TextIO:
-    """A stream into nothing. Its descriptor stays open to the end: it also keeps its number from other files."""
-    return open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False)

@@ -22,7 +22,7 @@ from transfer.model.errors import TransferError, UsageError
 SAME_SIGNAL_SECONDS = 1.0
 """`timeout` and some shells deliver one Ctrl-C or SIGTERM twice within milliseconds: that is one wish, not two."""
 
-Item = TypeVar("Item")
+Stream = TypeVar("Stream", bound=AsyncIterator[object])
 
 
 class _Signals:
@@ -146,7 +146,7 @@ def report(output: Output, error: BaseException, *, interrupted: bool = False) -
 
 
 @asynccontextmanager
-async def closing(stream: AsyncIterator[Item]) -> AsyncIterator[AsyncIterator[Item]]:
+async def closing(stream: Stream) -> AsyncIterator[Stream]:
     """Close the engine's iterator on every way out, so that its work stops with the loop still running."""
     try:
         yield stream

@@ -73,12 +73,13 @@ async def _settle(
 ) -> None:
     from transfer.engine.transfer import Transfer
 
-    options = TransferOptions(filters=filters)
+    # Nothing is begun that a later run could go on with.
+    options = TransferOptions(filters=filters, resume=False)
     async with (
         Transfer(connection=connection, options=options, on_event=output.event) as transfer,
         closing(begin(transfer)) as outcomes,
         shown(transfer.progress, output, activity) if activity is not None else nullcontext(),
     ):
-        async for outcome in outcomes:
-            tally.add(outcome)
-            output.show(outcome)
+        while batch := await outcomes.next_batch():
+            tally.add_all(batch)
+            output.show_all(batch)

@@ -11,7 +11,6 @@ from transfer.cli.copy_flags import TransferFlags
 from transfer.cli.destination_flags import DestinationFlags
 from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
-from transfer.cli.run import run
 from transfer.cli.sync_flags import SyncFlags
 from transfer.cli.transfer_run import TransferRun
 from transfer.model.errors import UsageError
@@ -72,7 +71,7 @@ def sync(
     one = _SyncRun([source], destination, moving, first, options, output.output(), second.options(first))
     one.chosen = chosen
     one.tally.is_dry_run = chosen.is_dry_run
-    return run(one.output, one.work)
+    return one.run()
 
 
 class _SyncRun(TransferRun):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from transfer.model.errors import UsageError
 from transfer.model.sync import CompareBy, Comparison, DeleteLimit, SyncOptions
+from transfer.model.values import dataclass
 
 _CHANGED = "What counts as changed (by default the size, or a newer source)"
 _REMOVED = "What goes from the destination"

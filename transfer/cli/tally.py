@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import cast
 
 from transfer.model.checksums import VerifiedBy
 from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Removal, Skip
@@ -60,6 +63,15 @@ class Tally:
         did = self.moved + self.removed + self.aborted + self.failed + self.skipped
         return did + self.would_move + self.would_remove + self.would_abort
 
+    def add_all(self, outcomes: Iterable[Outcome]) -> None:
+        """Count settled items; objects that are gone, of which there are thousands to a request, all at once."""
+        for kind, alike in groupby(outcomes, type):
+            if kind is Removal:
+                self._add_removals(cast("list[Removal]", list(alike)))
+            else:
+                for outcome in alike:
+                    self.add(outcome)
+
     def add(self, outcome: Outcome) -> None:
         """Count one settled item."""
         if isinstance(outcome, Receipt):
@@ -69,7 +81,7 @@ class Tally:
         elif isinstance(outcome, Skip):
             self.skipped += 1
         elif isinstance(outcome, Removal):
-            self._add_removal(outcome)
+            self._add_removals([outcome])
         elif isinstance(outcome, Intent):
             self.would_move += 1
             self.would_move_bytes += outcome.size or 0
@@ -78,12 +90,11 @@ class Tally:
         else:
             self.aborted += 1
 
-    def _add_removal(self, removal: Removal) -> None:
-        if removal.is_dry_run:
-            self.would_remove += 1
-            self.would_remove_bytes += removal.size or 0
-        else:
-            self.removed += 1
+    def _add_removals(self, removals: Sequence[Removal]) -> None:
+        planned = [removal.size or 0 for removal in removals if removal.is_dry_run]
+        self.would_remove += len(planned)
+        self.would_remove_bytes += sum(planned)
+        self.removed += len(removals) - len(planned)
 
     def _add_receipt(self, receipt: Receipt) -> None:
         self.moved += 1

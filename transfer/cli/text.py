@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from transfer.cli.escape import printable
@@ -106,13 +107,25 @@ def event_line(event: Event) -> str:
     return _line(f"warning: {event.message}")
 
 
-def item_line(outcome: Receipt | Removal | UploadAbort | Intent) -> str:
+def removal_lines(removals: Sequence[Removal]) -> str:
+    """What was removed, one at least, as commands; a thousand plain ones cost little more than their characters."""
+    done = [
+        f"rm {removal.source}" if removal.moved_to is None and not removal.is_dry_run else _removal(removal)
+        for removal in removals
+    ]
+    # One look at all of them: that a name has to be escaped is rare.
+    return "\n".join(done if "".join(done).isprintable() else map(printable, done)) + "\n"
+
+
+def _removal(removal: Removal) -> str:
+    would = "would " if removal.is_dry_run else ""
+    way = f"rm {removal.source}" if removal.moved_to is None else f"mv {removal.source} {removal.moved_to}"
+    size = f" ({format_size(removal.size)})" if removal.is_dry_run and removal.size is not None else ""
+    return f"{would}{way}{size}"
+
+
+def item_line(outcome: Receipt | UploadAbort | Intent) -> str:
     """What was done, as a command."""
-    if isinstance(outcome, Removal):
-        would = "would " if outcome.is_dry_run else ""
-        done = f"rm {outcome.source}" if outcome.moved_to is None else f"mv {outcome.source} {outcome.moved_to}"
-        size = f" ({format_size(outcome.size)})" if outcome.is_dry_run and outcome.size is not None else ""
-        return printable(f"{would}{done}{size}") + "\n"
     if isinstance(outcome, Intent):
         return printable(f"would {'mv' if outcome.moves else 'cp'} {_planned(outcome)}") + "\n"
     if isinstance(outcome, UploadAbort):

@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, ClassVar
 
 from transfer.cli.copy_flags import TransferFlags
 from transfer.cli.exit_codes import ExitCode, code_of_end, code_of_tally
 from transfer.cli.manifest import Manifest
-from transfer.cli.messages import KeptJob, Summary, Unproven
+from transfer.cli.messages import KeptJob, Message, Summary, Unproven
 from transfer.cli.output import Output
 from transfer.cli.progress import Activity, shown
-from transfer.cli.run import closing
+from transfer.cli.run import closing, deferred, run
 from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
 from transfer.model.events import Event, JobKept, Warned
@@ -27,6 +28,7 @@ from transfer.model.receipts import Failure, Outcome, Receipt
 if TYPE_CHECKING:
     from transfer.engine.outcomes import OutcomeStream
     from transfer.engine.transfer import Transfer
+    from transfer.system.forking import Forked
 
 
 class TransferRun(ABC):
@@ -51,9 +53,24 @@ class TransferRun(ABC):
         self._connection = connection
         self._second = second
         self._options = options
+        self._workers: tuple[Forked, ...] = ()
         self.tally = Tally()
         if destination == "-":
             output.leave_stdout_to_data()
+
+    def run(self) -> ExitCode:
+        """Do it all in an event loop, with other processes if they may be of use; the code for the process."""
+        if deferred.get() is not None or not self.may_share:
+            return run(self.output, self.work)
+        from transfer.engine.crew.hiring import hired
+
+        with hired(self._options) as self._workers:
+            return run(self.output, self.work)
+
+    @property
+    def may_share(self) -> bool:
+        """Whether there may be work for several processes."""
+        return not self.tally.is_dry_run and self._second is None and "-" not in (*self.sources, self.destination)
 
     async def work(self) -> ExitCode:
         """Do it all, and say how it ended; raises what ended it early."""
@@ -82,15 +99,19 @@ class TransferRun(ABC):
         from transfer.engine.transfer import Transfer
 
         async with Transfer(
-            connection=self._connection, options=self._options, on_event=self._hear, destination=self._second
+            connection=self._connection,
+            options=self._options,
+            on_event=self._hear,
+            destination=self._second,
+            workers=self._workers,
         ) as transfer:
             outcomes = self.begin(transfer)
             is_stream = "-" in self.sources
             activity = Activity.PLANNING if self.tally.is_dry_run else Activity.MOVING
             async with shown(transfer.progress, self.output, activity, is_stream=is_stream), closing(outcomes):
                 try:
-                    async for outcome in outcomes:
-                        self._settle(outcome, manifest)
+                    while batch := await outcomes.next_batch():
+                        self._settle(batch, manifest)
                 except asyncio.CancelledError:
                     transfer.hurry()
                     raise
@@ -103,10 +124,10 @@ class TransferRun(ABC):
     def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:
         """Start the work."""
 
-    def note(self, receipt: Receipt) -> None:
-        """Say what there is to say of a receipt besides the receipt."""
+    def notes(self, receipt: Receipt) -> Iterator[Message]:
+        """What there is to say of a receipt besides the receipt."""
         if self.flags.require_verified and receipt.verified_by is VerifiedBy.UNVERIFIED:
-            self.output.show(Unproven(receipt.source))
+            yield Unproven(receipt.source)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, JobKept):
@@ -114,15 +135,24 @@ class TransferRun(ABC):
         else:
             self.output.event(event)
 
-    def _settle(self, outcome: Outcome, manifest: Manifest | None) -> None:
-        if isinstance(outcome, Failure) and self.output.is_cut_off(outcome.error):
+    def _settle(self, batch: Sequence[Outcome], manifest: Manifest | None) -> None:
+        cut_off = (isinstance(outcome, Failure) and self.output.is_cut_off(outcome.error) for outcome in batch)
+        last = next((index for index, is_cut_off in enumerate(cut_off) if is_cut_off), len(batch))
+        settled = batch[:last]
+        self.tally.add_all(settled)
+        try:
+            if manifest is not None:
+                manifest.add_all(outcome for outcome in settled if isinstance(outcome, Receipt))
+        finally:
+            self.output.show_all(self._with_notes(settled))
+        if last < len(batch):
             raise BrokenPipeError
-        self.tally.add(outcome)
-        if isinstance(outcome, Receipt) and manifest is not None:
-            manifest.add(outcome)
-        self.output.show(outcome)
-        if isinstance(outcome, Receipt):
-            self.note(outcome)
+
+    def _with_notes(self, batch: Sequence[Outcome]) -> Iterator[Message]:
+        for outcome in batch:
+            yield outcome
+            if isinstance(outcome, Receipt):
+                yield from self.notes(outcome)
 
     def _sum_up(self, began: float, code: ExitCode) -> None:
         self.output.show(Summary(self.command, self.tally, time.monotonic() - began, code))

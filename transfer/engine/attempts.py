@@ -18,7 +18,15 @@ from transfer.model.errors import ConnectError, StalledError, StoreError, Transf
 from transfer.model.events import EventSink, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
-from transfer.plan.retry import BACKOFF_CAP_SECONDS, DEFAULT_RETRIES, RetryBudget, Verdict, backoff_seconds, verdict_of
+from transfer.plan.retry import (
+    BACKOFF_CAP_SECONDS,
+    BUDGET_CAPACITY,
+    DEFAULT_RETRIES,
+    RetryBudget,
+    Verdict,
+    backoff_seconds,
+    verdict_of,
+)
 from transfer.stores.s3.store import S3Store
 from transfer.wire.flow import Flow, RateLimiter
 
@@ -44,7 +52,11 @@ class Tally:
 
 
 class Attempts:
-    """The one way requests are made by the engine."""
+    """The one way requests are made by the engine.
+
+    Attributes:
+        limiter: Slows all bodies to the rate of the run; None when there is no limit.
+    """
 
     def __init__(
         self,
@@ -55,14 +67,16 @@ class Attempts:
         *,
         retries: int | None = None,
         limiter: RateLimiter | None = None,
+        processes: int = 1,
     ) -> None:
         self._store: Final = store
         self._lanes: Final = lanes
         self._progress: Final = progress
         self._on_event: Final = on_event
         self._retries: Final = DEFAULT_RETRIES if retries is None else retries
-        self._limiter: Final = limiter
-        self._budget: Final = RetryBudget()
+        self.limiter: Final = limiter
+        # Each process of a run has its part of what all of them may spend.
+        self._budget: Final = RetryBudget(BUDGET_CAPACITY / processes)
         self._reached = False
 
     async def run(
@@ -108,6 +122,10 @@ class Attempts:
                 self._progress.retries += 1
                 await self._pause(location, error, spent)
 
+    def note_reached(self) -> None:
+        """The store was reached by somebody else: it is there."""
+        self._reached = True
+
     def ends_run(self, error: TransferError) -> bool:
         """Whether every other item would fail in the same way, so that going on only repeats the message."""
         if isinstance(error, ConnectError) and not self._reached:
@@ -130,7 +148,7 @@ class Attempts:
         return not self._reached
 
     async def _once(self, action: Callable[[Flow], Awaitable[T]], count_bytes: Callable[[int], None]) -> T:
-        flow = Flow(count_bytes, self._limiter)
+        flow = Flow(count_bytes, self.limiter)
         async with self._lanes.lane():
             try:
                 result = await action(flow)
@@ -176,7 +194,11 @@ class Attempts:
         if not self._budget.take():
             delay_seconds = max(delay_seconds, BACKOFF_CAP_SECONDS)
         self._on_event(RequestRetried(str(location), spent, delay_seconds, error.message))
-        await anyio.sleep(delay_seconds)
+        self._lanes.begin_pause()
+        try:
+            await anyio.sleep(delay_seconds)
+        finally:
+            self._lanes.end_pause()
 
     def _count_bytes(self, count: int) -> None:
         self._progress.bytes_moved += count

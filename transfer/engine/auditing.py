@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
@@ -26,6 +25,7 @@ from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import LocalFileError, StoreError, TransferError, UsageError
 from transfer.model.locations import LocalLocation, S3Location, StreamLocation, parse_location
 from transfer.model.receipts import Failure, Skip
+from transfer.model.values import dataclass
 from transfer.plan.keys import is_folder_marker
 from transfer.plan.naming import download_name, upload_key
 

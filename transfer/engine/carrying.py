@@ -6,14 +6,16 @@ A failure of one item never stops the others, unless every other one would fail 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from transfer.engine.backlog import Backlog
 from transfer.engine.context import Context
+from transfer.engine.job import Note
 from transfer.engine.outcomes import Deliver
 from transfer.engine.reading_ahead import BATCH_ITEMS
 from transfer.engine.spread import plain_task_group, spread
 from transfer.model.receipts import Failure, Outcome, Skip
+from transfer.model.values import dataclass
 
 T = TypeVar("T")
 
@@ -22,12 +24,26 @@ class RunEndedError(Exception):
     """The run stops after a failure that has been delivered already."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lendable(Generic[T]):
+    """What of the things to do may be done by other processes, where there are any.
+
+    Attributes:
+        item_of: The item that a thing is about; None when it is not one to be moved.
+        note: Records what they have finished.
+    """
+
+    item_of: Callable[[T], object]
+    note: Note
+
+
 async def carry_out(
     context: Context,
     planned: AsyncIterator[T],
     act: Callable[[T], Awaitable[Outcome | None]],
     deliver: Deliver[Outcome],
     prepared: Callable[[AsyncIterator[list[T]]], AsyncIterator[T]] | None = None,
+    lendable: Lendable[T] | None = None,
 ) -> bool:
     """Do what is planned, found ahead and worked on side by side, and deliver the outcomes.
 
@@ -37,6 +53,7 @@ async def carry_out(
         act: Does one thing; its failure is a value. None means that there is nothing to tell.
         deliver: Takes the outcomes.
         prepared: Told what was found, in batches, passes it on when it is ready to be done.
+        lendable: What other processes may do of it; None means nothing.
 
     Returns:
         Whether nothing failed.
@@ -48,10 +65,12 @@ async def carry_out(
     ended = has_failed = False
 
     async def settle(found: T) -> None:
-        nonlocal ended, has_failed
         outcome = await act(found)
-        if outcome is None:
-            return
+        if outcome is not None:
+            await tell(outcome)
+
+    async def tell(outcome: Outcome) -> None:
+        nonlocal ended, has_failed
         has_failed = has_failed or isinstance(outcome, Failure)
         ends = isinstance(outcome, Failure) and context.ends_run(outcome.error)
         if ends and ended:
@@ -67,6 +86,10 @@ async def carry_out(
     try:
         async with plain_task_group() as tasks:
             tasks.start_soon(backlog.fill)
+            if context.crew is not None and lendable is not None:
+                from transfer.engine.crew.lending import lend_to_all
+
+                lend_to_all(context.crew, tasks, backlog, lendable.item_of, lendable.note, tell)
             found = backlog.batches(BATCH_ITEMS)
             await spread(prepared(found) if prepared else _each(found), settle, context.may_add_item_worker)
     finally:

@@ -6,7 +6,6 @@ An object that the store copies by itself in one piece needs none of this: it ke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.engine.attempts import Tally
@@ -15,6 +14,7 @@ from transfer.model.errors import StoreError
 from transfer.model.events import Warned
 from transfer.model.locations import S3Location
 from transfer.model.objects import ObjectInfo
+from transfer.model.values import dataclass
 from transfer.plan.content_types import guess_content_type
 from transfer.plan.copying import replaces_metadata, replaces_tags
 from transfer.stores.s3.properties import kept_headers, property_headers, tagging_header

@@ -6,7 +6,6 @@ Everything that can be refused without touching a store is refused here, before 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from transfer.engine.wildcard_keys import may_be_name
@@ -20,6 +19,7 @@ from transfer.model.locations import (
     has_wildcard,
     parse_location,
 )
+from transfer.model.values import dataclass
 from transfer.plan.naming import download_name, local_name
 
 

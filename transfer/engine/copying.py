@@ -1,4 +1,4 @@
-"""One copy run: items admitted as they are found, each moved by its strategy."""
+"""One copy run: items admitted as they are found, each moved by its strategy, which is loaded when it is needed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from transfer.engine.attempts import Tally
-from transfer.engine.carrying import carry_out
+from transfer.engine.carrying import Lendable, carry_out
 from transfer.engine.context import Context
 from transfer.engine.copy_request import CopyRequest
-from transfer.engine.download import download_object, make_marked_folder
 from transfer.engine.finished import without_finished
 from transfer.engine.items import CopyItem, DownloadItem, FolderItem, Item, StreamUploadItem, UploadItem
 from transfer.engine.job import Job
@@ -19,19 +18,11 @@ from transfer.engine.missing_source import explain_item
 from transfer.engine.name_clashes import land_apart
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning import Planned, plan_items
-from transfer.engine.reading import read_object
 from transfer.engine.reading_ahead import read_ahead
-from transfer.engine.relay import relay_object
-from transfer.engine.server_copy import copy_object
-from transfer.engine.standard_streams import standard_input, standard_output
-from transfer.engine.stream_upload import upload_stream
-from transfer.engine.unfinished_uploads import abort
-from transfer.engine.upload import upload_file
 from transfer.model.errors import HeldError, TransferError
 from transfer.model.events import JobKept, Warned
 from transfer.model.locations import parse_s3_location
 from transfer.model.receipts import Failure, Outcome, Receipt, Skip
-from transfer.stores.s3.multipart import MultipartUpload
 
 
 async def copy_items(context: Context, job: Job, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
@@ -52,8 +43,13 @@ async def copy_items(context: Context, job: Job, request: CopyRequest, deliver: 
             counted(context, items),
             act,
             deliver,
-            lambda found: read_ahead(context, found, lambda planned: planned, lambda _, item: item),
+            lambda found: read_ahead(context, found, _itself, lambda _, item: item),
+            Lendable(_itself, job.note_finished),
         )
+
+
+def _itself(planned: Planned) -> Planned:
+    return planned
 
 
 @dataclass(slots=True)
@@ -78,6 +74,8 @@ async def kept(context: Context, job: Job) -> AsyncIterator[Ending]:
 
 async def _forget_leftovers(context: Context, job: Job) -> bool:
     """Remove what earlier runs left of items that the request does not mean any more; whether nothing remains."""
+    from transfer.engine.unfinished_uploads import abort
+    from transfer.stores.s3.multipart import MultipartUpload
 
     async def abort_upload(destination: str, upload_id: str) -> None:
         await abort(context.destination, MultipartUpload(parse_s3_location(destination), upload_id), Tally())
@@ -122,16 +120,33 @@ async def move_item(context: Context, job: Job, item: Item) -> Receipt | Failure
     policy = context.options.unsafe_keys
     try:
         if isinstance(item, UploadItem):
+            from transfer.engine.upload import upload_file
+
             return await upload_file(context, job, item)
         if isinstance(item, DownloadItem):
+            from transfer.engine.download import download_object
+
             return await land_apart(item, policy, lambda spelled: download_object(context, job, spelled))
         if isinstance(item, CopyItem):
-            copy = copy_object if context.destination is context else relay_object
-            return await copy(context, job, item)
+            if context.destination is not context:
+                from transfer.engine.relay import relay_object
+
+                return await relay_object(context, job, item)
+            from transfer.engine.server_copy import copy_object
+
+            return await copy_object(context, job, item)
         if isinstance(item, FolderItem):
+            from transfer.engine.download import make_marked_folder
+
             return await land_apart(item, policy, lambda spelled: make_marked_folder(context, spelled))
         if isinstance(item, StreamUploadItem):
+            from transfer.engine.standard_streams import standard_input
+            from transfer.engine.stream_upload import upload_stream
+
             return await upload_stream(context, standard_input(), item.destination)
+        from transfer.engine.reading import read_object
+        from transfer.engine.standard_streams import standard_output
+
         return await read_object(context, item.source, standard_output().write)
     except TransferError as error:
         return Failure(source_of(item), destination_of(item), await explain_item(context, item, error))

@@ -2,7 +2,8 @@
 
 Way of a byte: from the socket into a buffer that stays in the core's cache, where its CRC is computed, and from there
 into the file at its place. The checksums of the ranges combine into that of the object, which is compared with what the
-store keeps. Only then does the file get its name. Small objects come in one request, large ones in ranges.
+store keeps. Only then does the file get its name. Small objects come in one request, large ones in ranges; the smallest
+are received into memory (`small_download`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from transfer.engine.items import DownloadItem, FolderItem
 from transfer.engine.job import Job
 from transfer.engine.ranged_download import RangedDownload
 from transfer.engine.reasons import mover_reason
-from transfer.engine.receiving import Fetched, Receiver
+from transfer.engine.receiving import WHOLE_ATTEMPTS, Fetched, Receiver
+from transfer.engine.small_download import SMALL_OBJECT_BYTES, download_small
 from transfer.engine.verifying import RangeDigest, matches, part_algorithm, plan_download
 from transfer.integrity.verification import VerificationKind, choose_verification
 from transfer.model.checksums import VerifiedBy
@@ -30,9 +32,6 @@ from transfer.wire.flow import Flow
 WHOLE_OBJECT_BYTES: Final = 8 * 1024 * 1024
 """An object of at most this size comes in one plain GET: its answer carries the stored checksum, so that an object
 known from a listing needs no HEAD."""
-WHOLE_ATTEMPTS: Final = 3
-"""How often an object that comes in one GET is fetched when its checksum is wrong: a bit that flips three times in a
-row is not the network's."""
 
 
 async def download_object(context: Context, job: Job, item: DownloadItem) -> Receipt:
@@ -54,7 +53,10 @@ async def download_object(context: Context, job: Job, item: DownloadItem) -> Rec
         path, (plan, arrived, proof) = await ranged.run(job, whole.info)
         resumed_bytes = ranged.resumed_bytes
     else:
-        path, (plan, arrived, proof) = await whole.land(size, etag)
+        if size <= SMALL_OBJECT_BYTES:
+            path, (plan, arrived, proof) = await download_small(context, item, receiver, size, etag, whole.info)
+        else:
+            path, (plan, arrived, proof) = await whole.land(size, etag)
         if context.counts_as_finished(proof):
             job.note_finished(item.path, finished_object(size, plan.info.etag), size)
     return Receipt(

@@ -10,7 +10,7 @@ AWS advises the same: "Timeouts and retries for latency-sensitive applications",
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from statistics import median
 from typing import Final, Generic, TypeVar
 
@@ -19,6 +19,7 @@ import anyio
 from transfer.engine.spread import spread
 from transfer.model.errors import TransferError
 from transfer.model.ranges import ByteRange
+from transfer.model.values import dataclass
 
 T = TypeVar("T")
 

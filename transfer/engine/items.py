@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from transfer.model.errors import TransferError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject
+from transfer.model.values import dataclass
 from transfer.stores.local.source import ReadFile
 from transfer.system.paths import absolute_path
 

@@ -1,8 +1,12 @@
 """Lanes: how many requests are in flight, as the governor says.
 
 A lane is a permission to make one request; whoever holds it owns one connection for that time. Waiters are served in
-the order in which they came, so large and small items share the lanes fairly. Every window the lanes tell the governor
-what they achieved and take its new limit.
+the order in which they came, so large and small items share the lanes fairly.
+
+At the end of every window the lanes tell the governor what they achieved and take its new limit. A window ends when a
+round is complete: as many requests have ended as there are lanes. Windows of the first second may be short, since a
+run of a second or two has no time to lose; later ones average over more. The first answer that asks to slow down ends
+its window at once.
 """
 
 from __future__ import annotations
@@ -10,14 +14,29 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from types import TracebackType
-from typing import Final
+from typing import Final, Protocol
 
 from transfer.model.events import ConcurrencyChanged, EventSink
-from transfer.plan.governor import Governor, Window
+from transfer.plan.governor import Window
 
-WINDOW_SECONDS: Final = 0.25
-"""How long one measurement lasts: long enough for several parts at 100 MB/s per connection, short enough that the
-governor's first four doublings fit into two seconds."""
+SHORTEST_WINDOW_SECONDS: Final = 0.04
+"""The first windows last as long at least: one round of a store that needs 30 ms to its first byte, and a hundred
+small requests of one that answers at once, which is enough to tell twice the goodput from noise."""
+LONGEST_WINDOW_SECONDS: Final = 0.25
+"""Every later window, and the first ones where requests take longer than that."""
+WINDOW_SHARE: Final = 0.25
+"""A window lasts as long at least, of the time in which the lanes have been busy."""
+
+
+class Governing(Protocol):
+    """Whoever says how many lanes there are."""
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be in flight now."""
+
+    def observe(self, window: Window) -> int:
+        """Learn from the window that just ended; the limit from now on."""
 
 
 class Lane:
@@ -40,13 +59,18 @@ class Lane:
 class Lanes:
     """The lanes of one run. `start` and `stop` bracket its use; both are idempotent."""
 
-    def __init__(self, governor: Governor, on_event: EventSink) -> None:
+    def __init__(self, governor: Governing, on_event: EventSink) -> None:
         self._governor: Final = governor
         self._on_event: Final = on_event
         self._waiters: Final[deque[asyncio.Future[None]]] = deque()
         self._in_use = 0
+        self._pausing = 0
         self._timer: asyncio.TimerHandle | None = None
         self._window_started_seconds = 0.0
+        self._shortest_seconds = SHORTEST_WINDOW_SECONDS
+        self._busy_seconds = 0.0
+        self._may_end = False
+        self._is_objected = False
         self._peak_in_use = 0
         self._work_bytes = 0
         self._requests = 0
@@ -68,18 +92,22 @@ class Lanes:
         """How many requests wait for a lane."""
         return len(self._waiters)
 
+    @property
+    def pausing(self) -> int:
+        """How many requests hold no lane until their next attempt; never more than the limit."""
+        return min(self._pausing, self.limit)
+
     def start(self) -> None:
         """Begin to measure."""
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._window_started_seconds = loop.time()
-            self._timer = loop.call_later(WINDOW_SECONDS, self._end_window, loop)
+            self._begin_window(asyncio.get_running_loop())
 
     def stop(self) -> None:
         """Stop measuring."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._may_end = False
 
     def lane(self) -> Lane:
         """Hold a lane for the block, for `async with`; waits for one in turn."""
@@ -103,7 +131,7 @@ class Lanes:
     def release(self) -> None:
         """Let go of a lane."""
         self._in_use -= 1
-        self._admit()
+        self.admit()
 
     def count_bytes(self, count: int) -> None:
         """Count body bytes that moved."""
@@ -112,10 +140,24 @@ class Lanes:
     def count_request(self) -> None:
         """Count a request that succeeded."""
         self._requests += 1
+        if self._may_end and self._requests >= self._governor.limit:
+            self._end_window()
 
     def count_slowdown(self) -> None:
         """Count an answer that asked to slow down."""
         self._slowdowns += 1
+        if self._timer is not None and not self._is_objected:
+            # The rest of the same objection comes in the next window, which does not end for it.
+            self._is_objected = True
+            self._end_window()
+
+    def begin_pause(self) -> None:
+        """A request waits for its next attempt, without a lane."""
+        self._pausing += 1
+
+    def end_pause(self) -> None:
+        """It asks for a lane again, or gives up."""
+        self._pausing -= 1
 
     def count_timeout(self) -> None:
         """Count a request that stalled."""
@@ -123,21 +165,44 @@ class Lanes:
 
     def _take(self) -> None:
         self._in_use += 1
+        if self._peak_in_use == 0 and self._timer is not None:
+            # The time before there was anything to do says nothing.
+            self._timer.cancel()
+            self._begin_window(asyncio.get_running_loop())
         self._peak_in_use = max(self._peak_in_use, self._in_use)
 
-    def _admit(self) -> None:
-        """Give free lanes to those who wait."""
+    def admit(self) -> None:
+        """Give free lanes to those who wait, as after the limit has changed."""
         while self._waiters and self._in_use < self.limit:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 self._take()
                 waiter.set_result(None)
 
-    def _end_window(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
+    def _begin_window(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._window_started_seconds = loop.time()
+        self._peak_in_use = self._in_use
+        self._work_bytes = self._requests = self._slowdowns = self._timeouts = 0
+        self._may_end = False
+        first_look_seconds = self._shortest_seconds if self._in_use else LONGEST_WINDOW_SECONDS
+        self._timer = loop.call_later(first_look_seconds, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """End the window if its round is complete or nothing was done in it, else as soon as the round is complete."""
+        rest_seconds = LONGEST_WINDOW_SECONDS - self._shortest_seconds
+        if self._requests >= self.limit or rest_seconds <= 0 or not self._peak_in_use:
+            self._end_window()
+        else:
+            self._may_end = True
+            self._timer = loop.call_later(rest_seconds, self._end_window)
+
+    def _end_window(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
         before = self._governor.limit
         window = Window(
-            seconds=now - self._window_started_seconds,
+            seconds=loop.time() - self._window_started_seconds,
             work_bytes=max(self._work_bytes, 0),
             requests=self._requests,
             in_use=self._peak_in_use,
@@ -145,10 +210,13 @@ class Lanes:
             timeouts=self._timeouts,
         )
         after = self._governor.observe(window)
-        self._window_started_seconds = now
-        self._peak_in_use = self._in_use
-        self._work_bytes = self._requests = self._slowdowns = self._timeouts = 0
+        if self._slowdowns == 0:
+            self._is_objected = False
+        if window.in_use:
+            self._busy_seconds += window.seconds
+        share_seconds = WINDOW_SHARE * self._busy_seconds
+        self._shortest_seconds = min(max(SHORTEST_WINDOW_SECONDS, share_seconds), LONGEST_WINDOW_SECONDS)
+        self._begin_window(loop)
         if after != before:
             self._on_event(ConcurrencyChanged(after))
-            self._admit()
-        self._timer = loop.call_later(WINDOW_SECONDS, self._end_window, loop)
+            self.admit()

@@ -5,7 +5,7 @@ Unlike with names on a command line it is not asked first whether each exists: t
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import anyio
@@ -40,8 +40,7 @@ async def remove_listed(
     """
 
     async def remove(found: Removable) -> None:
-        for outcome in await settle(context, found, is_dry_run=is_dry_run):
-            await deliver(outcome)
+        await deliver(*await settle(context, found, is_dry_run=is_dry_run))
 
     sender, receiver = anyio.create_memory_object_stream[Removable](0)
     gathering = Gathering(sender)
@@ -68,18 +67,20 @@ async def _named(context: Context, file: str, *, recursive: bool, raw: bool) -> 
                 for line in batch:
                     if not line.text:
                         continue
-                    async for found in _of_line(context, line.text, recursive=recursive, raw=raw):
-                        yield found
+                    async with aclosing(_of_line(context, line.text, recursive=recursive, raw=raw)) as named:
+                        async for found in named:
+                            yield found
 
 
-async def _of_line(context: Context, text: str, *, recursive: bool, raw: bool) -> AsyncIterator[Removable]:
+async def _of_line(context: Context, text: str, *, recursive: bool, raw: bool) -> AsyncGenerator[Removable, None]:
     try:
         (location,) = check_removal([text], recursive=recursive, raw=raw, filters=context.options.filters)
         if not recursive and (raw or not has_wildcard(location.key)):
             yield location
             return
-        async for found in plan_removal(context, (location,), recursive=recursive, raw=raw):
-            yield found
+        async with aclosing(plan_removal(context, (location,), recursive=recursive, raw=raw)) as planned:
+            async for found in planned:
+                yield found
     except TransferError as error:
         error.subject = error.subject or text
         yield Failure(text, "", error)

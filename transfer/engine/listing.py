@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
 from transfer.engine.attempts import Tally
@@ -96,24 +96,26 @@ async def _entry_of(context: Context, location: S3Location) -> tuple[int, str] |
     return info.size, info.etag
 
 
-async def list_tree(context: Context, location: S3Location) -> AsyncIterator[ListedObject]:
-    """Every object below a location taken as a folder: `photos` means the keys that start with `photos/`."""
+async def list_tree(context: Context, location: S3Location) -> AsyncGenerator[Sequence[ListedObject], None]:
+    """Every object below a location taken as a folder: `photos` means the keys that start with `photos/`.
+
+    They come in batches that are never empty.
+    """
     async with aclosing(list_keys(context, location.bucket, folder_prefix(location.key), needs_order=False)) as batches:
         async for batch in batches:
-            for found in batch:
-                yield found
+            yield batch
 
 
-async def list_matches(context: Context, location: S3Location) -> AsyncIterator[ListedObject]:
-    """Every object whose key matches the location's pattern; wildcards cross slashes."""
-    pattern = compile_pattern(location.key)
+async def list_matches(context: Context, location: S3Location) -> AsyncGenerator[Sequence[ListedObject], None]:
+    """Every object whose key matches the location's pattern; wildcards cross slashes. In batches as `list_tree`."""
+    matches = compile_pattern(location.key).fullmatch
     async with aclosing(
         list_keys(context, location.bucket, literal_prefix(location.key), needs_order=False)
     ) as batches:
         async for batch in batches:
-            for found in batch:
-                if pattern.fullmatch(found.key):
-                    yield found
+            found = [listed for listed in batch if matches(listed.key)]
+            if found:
+                yield found
 
 
 def _common_start(first: str, last: str) -> str:

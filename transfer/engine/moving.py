@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -30,6 +30,7 @@ from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import LocalFileError, SourceStaysError, StoreError, TransferError, UsageError
 from transfer.model.locations import S3_SCHEME, S3Location, parse_s3_location
 from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Skip
+from transfer.model.values import dataclass
 from transfer.plan.copying import check_properties_of_moved
 from transfer.plan.filters import compile_filters
 from transfer.stores.s3.listing import DELETE_BATCH_KEYS

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -25,6 +24,7 @@ from transfer.model.checksums import Checksum, ChecksumAlgorithm
 from transfer.model.errors import StoreError, TransferError, WireError
 from transfer.model.events import Warned
 from transfer.model.locations import S3Location
+from transfer.model.values import dataclass
 from transfer.stores.s3 import multipart
 from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.objects import Written, head_object

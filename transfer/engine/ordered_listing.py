@@ -16,7 +16,6 @@ from anyio.abc import TaskGroup
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
-from transfer.engine.external_sort import sorted_on_disk
 from transfer.engine.spread import plain_task_group
 from transfer.model.errors import TransferError
 from transfer.model.locations import S3Location
@@ -69,6 +68,8 @@ async def list_keys(
             async for batch in batches:
                 yield batch
             return
+        from transfer.engine.external_sort import sorted_on_disk
+
         in_order = sorted_on_disk(context.threads, batches)
         try:
             async for batch in in_order:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
 T = TypeVar("T")
+Told_contra = TypeVar("Told_contra", contravariant=True)
 
-Deliver = Callable[[T], Awaitable[None]]
 BUFFERED_OUTCOMES = 256
 """Outcomes that may wait for a slow reader; then the work waits too."""
+
+
+class Deliver(Protocol[Told_contra]):
+    """Takes one outcome, or all that one request had, at once: what is handed over in one call waits as one."""
+
+    def __call__(self, *outcomes: Told_contra) -> Awaitable[None]:
+        """Wait while there is no room for more."""
 
 
 class OutcomeStream(Generic[T]):
@@ -39,22 +46,27 @@ class OutcomeStream(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        if not self._started:
-            self._started = True
-            self._tasks.start_soon(self._run)
-        while not self._found and not self._closed and not self._finished.is_set():
-            self._news = anyio.Event()
-            await self._news.wait()
-        if self._found and not self._closed:
-            outcome = self._found.popleft()
-            if len(self._found) <= BUFFERED_OUTCOMES // 2:
-                self._room.set()
-            return outcome
-        await self.aclose()
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error from error.__cause__
-        raise StopAsyncIteration
+        if not await self._has_any():
+            raise StopAsyncIteration
+        outcome = self._found.popleft()
+        if len(self._found) <= BUFFERED_OUTCOMES // 2:
+            self._room.set()
+        return outcome
+
+    async def next_batch(self) -> list[T]:
+        """All outcomes that wait by now, once there is one: many cost one turn of the loop. Empty at the end.
+
+        May be mixed with `anext`: each outcome comes once.
+
+        Raises:
+            Exception: What the work raised, after all that was delivered before it.
+        """
+        if not await self._has_any():
+            return []
+        batch = list(self._found)
+        self._found.clear()
+        self._room.set()
+        return batch
 
     async def aclose(self) -> None:
         """Cancel what is still going on and wait until it has cleaned up."""
@@ -67,6 +79,26 @@ class OutcomeStream(Generic[T]):
                 await self._finished.wait()
         self._found.clear()
 
+    async def _has_any(self) -> bool:
+        """Wait for an outcome; False when none will come any more.
+
+        Raises:
+            Exception: What the work raised, once.
+        """
+        if not self._started:
+            self._started = True
+            self._tasks.start_soon(self._run)
+        while not self._found and not self._closed and not self._finished.is_set():
+            self._news = anyio.Event()
+            await self._news.wait()
+        if self._found and not self._closed:
+            return True
+        await self.aclose()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error from error.__cause__
+        return False
+
     async def _run(self) -> None:
         try:
             with self._scope:
@@ -77,15 +109,15 @@ class OutcomeStream(Generic[T]):
             self._finished.set()
             self._news.set()
 
-    async def _deliver(self, outcome: T) -> None:
-        """Take an outcome, then wait while there is no room for more: a cancellation loses none that was taken.
+    async def _deliver(self, *outcomes: T) -> None:
+        """Take outcomes, then wait while there is no room for more: a cancellation loses none that was taken.
 
         Raises:
             BrokenResourceError: Nobody takes outcomes any more.
         """
         if self._closed:
             raise anyio.BrokenResourceError
-        self._found.append(outcome)
+        self._found.extend(outcomes)
         self._news.set()
         while len(self._found) > BUFFERED_OUTCOMES and not self._closed:
             if self._room.is_set():

@@ -162,12 +162,12 @@ async def _plan_keys(context: Context, source: S3Location, root: str, *, by_patt
     base = relative_base(source.key) if by_pattern else source.key
     wants = compile_filters(context.options.filters)
     found_any = False
-    async for found in listing:
+    async for batch in listing:
         found_any = True
-        relative = found.key[len(base) :] if by_pattern else tree_relative(found.key, base)
-        if not wants.wants_object(relative, found):
-            continue
-        yield plan_key(context, source.with_key(found.key), found, root, relative)
+        for found in batch:
+            relative = found.key[len(base) :] if by_pattern else tree_relative(found.key, base)
+            if wants.wants_object(relative, found):
+                yield plan_key(context, source.with_key(found.key), found, root, relative)
     if not found_any and source.key:
         raise nothing_found(source, by_pattern=by_pattern)
 

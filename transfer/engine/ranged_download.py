@@ -7,11 +7,13 @@ from pathlib import PurePath
 from typing import Final
 
 from transfer.engine.context import Context
+from transfer.engine.crew.shared_file import SharedFile
 from transfer.engine.fingerprints import download_fingerprint, finished_object
 from transfer.engine.hedging import HEDGED_RANGE_BYTES, HedgeBudget, RangeSource, fetch_ranges
 from transfer.engine.in_memory import receive_into_memory
 from transfer.engine.items import DownloadItem
 from transfer.engine.job import Claim, Job, can_continue
+from transfer.engine.range_fetching import RangeToFetch, fetch_range
 from transfer.engine.receiving import Fetched, Receiver, naming
 from transfer.engine.resuming_download import ResumedDownload, resume_download
 from transfer.engine.verifying import DownloadPlan, RangeDigest, checksum_of_ranges, matches, plan_download
@@ -123,7 +125,7 @@ class RangedDownload:
         digests = {found.wanted.number: found for found in earlier}
 
         async def fetch(wanted: ByteRange) -> None:
-            digests[wanted.number] = await self._fetch_range(landing, wanted, plan)
+            digests[wanted.number] = await shared.fetch(self._receiver, landing, self._range(wanted, plan))
 
         async def record(wanted: ByteRange) -> None:
             await self._remember(landing, claim, digests[wanted.number])
@@ -134,7 +136,8 @@ class RangedDownload:
         there = frozenset(digests)
         missing = (wanted for wanted in plan.ranges() if wanted.number not in there)
         source = RangeSource(fetch, lambda wanted: self._fetch_aside(wanted, plan), adopt, self._drop, record)
-        await fetch_ranges(missing, source, self._context.may_add_part_worker, hedges=self._hedges(plan))
+        with SharedFile(self._context, landing) as shared:
+            await fetch_ranges(missing, source, self._context.may_add_part_worker, hedges=self._hedges(plan))
         arrived = await self._receiver.checksum(landing, plan, list(digests.values()))
         if plan.verification.certain and not matches(plan, arrived):
             arrived = await self._mend(landing, plan, digests)
@@ -164,7 +167,7 @@ class RangedDownload:
             The checksum of what is there in the end.
         """
         for wanted in plan.ranges():
-            again = await self._fetch_range(landing, wanted, plan)
+            again = await fetch_range(self._context, self._receiver, landing, self._range(wanted, plan))
             self._receiver.fetched_in_vain(wanted.length)
             if again.value == digests[wanted.number].value:
                 continue
@@ -174,17 +177,8 @@ class RangedDownload:
                 return arrived
         return await self._receiver.checksum(landing, plan, list(digests.values()))
 
-    async def _fetch_range(self, landing: DurableFile, wanted: ByteRange, plan: DownloadPlan) -> RangeDigest:
-        async def fetch(flow: Flow) -> bytes | None:
-            version = objects.Wanted(self._location, plan.info.etag, plan.info.size, wanted)
-            async with objects.get_object(self._context.store, version) as response:
-                return await self._receiver.receive(response, landing, wanted, plan.part_algorithm, flow)
-
-        value = await self._context.attempts.run(self._location, fetch, self._receiver.tally)
-        if value is not None:
-            return RangeDigest(wanted, value)
-        # The lane is free by now: another request starts while this range is digested.
-        return await self._receiver.digest(landing, wanted, plan.part_algorithm)
+    def _range(self, wanted: ByteRange, plan: DownloadPlan) -> RangeToFetch:
+        return RangeToFetch(self._location, plan.info.etag, plan.info.size, wanted, plan.part_algorithm)
 
     def _hedges(self, plan: DownloadPlan) -> HedgeBudget:
         """How many late ranges may be asked for twice: none when the user wants few bytes to move."""

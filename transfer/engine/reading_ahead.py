@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 from transfer.engine.context import Context
 from transfer.engine.items import UploadItem
+from transfer.engine.threads import Threads
 from transfer.model.errors import TransferError
 from transfer.stores.local.source import ReadFile
 
@@ -39,14 +40,42 @@ async def read_ahead(
         item_of: The item of one thing; only uploads matter.
         with_item: The same thing with another item.
     """
+    reader = _Reader(context.threads)
     async for batch in batches:
         wanted = _chosen([item_of(thing) for thing in batch])
-        if wanted:
-            read = await context.threads.run(partial(_read_all, list(wanted.values())))
-            for index, item in zip(wanted, read, strict=True):
-                batch[index] = with_item(batch[index], item)
+        for index, item in zip(wanted, await reader.read(list(wanted.values())), strict=True):
+            batch[index] = with_item(batch[index], item)
         for thing in batch:
             yield thing
+
+
+class _Reader:
+    """Reads files: what is in memory already on the spot, and only what is not in a thread."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads: Final = threads
+        self._reads_on_the_spot = True
+
+    async def read(self, items: Sequence[UploadItem]) -> list[UploadItem]:
+        """The items with their files, or why those could not be read."""
+        read = [self._read_now(item) for item in items]
+        cold = [item for item in read if item.read is None]
+        if not cold:
+            return read
+        warmed = iter(await self._threads.run(partial(_read_all, cold)))
+        return [next(warmed) if item.read is None else item for item in read]
+
+    def _read_now(self, item: UploadItem) -> UploadItem:
+        if not self._reads_on_the_spot:
+            return item
+        try:
+            return _read(item, may_wait=False)
+        except BlockingIOError:
+            return item
+        except NotImplementedError:
+            # Such a file system may be far away, so that opening alone waits: nothing more is tried on it.
+            self._reads_on_the_spot = False
+            return item
 
 
 def _chosen(items: Sequence[object]) -> dict[int, UploadItem]:
@@ -66,8 +95,8 @@ def _read_all(items: Sequence[UploadItem]) -> list[UploadItem]:
     return [_read(item) for item in items]
 
 
-def _read(item: UploadItem) -> UploadItem:
+def _read(item: UploadItem, *, may_wait: bool = True) -> UploadItem:
     try:
-        return replace(item, read=ReadFile(item.path))
+        return replace(item, read=ReadFile(item.path, may_wait=may_wait))
     except TransferError as error:
         return replace(item, read=error)

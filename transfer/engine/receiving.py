@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
@@ -26,8 +26,24 @@ from transfer.wire.flow import Flow
 SMALL_RANGE_BYTES: Final = 256 * 1024
 """A range of at most this size is digested at once: the way to a worker thread and back costs more."""
 
+WHOLE_ATTEMPTS: Final = 3
+"""How often an object that comes in one GET is fetched when its checksum is wrong: a bit that flips three times in a
+row is not the network's."""
+
 Fetched = tuple[DownloadPlan, Checksum, VerifiedBy]
 """What was meant, the checksum of what arrived, and what proves it."""
+
+
+class Landing(Protocol):
+    """An open file that a body goes to."""
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor."""
+
+    @property
+    def path(self) -> str:
+        """What it is called in messages."""
 
 
 class Receiver:
@@ -45,7 +61,7 @@ class Receiver:
         self.mover = Mover.NONE
 
     async def receive(
-        self, response: Response, landing: DurableFile, wanted: ByteRange, algorithm: ChecksumAlgorithm, flow: Flow
+        self, response: Response, landing: Landing, wanted: ByteRange, algorithm: ChecksumAlgorithm, flow: Flow
     ) -> bytes | None:
         """Move a body into the file.
 
@@ -59,7 +75,7 @@ class Receiver:
             )
         return digest.value() if digest is not None else None
 
-    async def digest(self, landing: DurableFile, wanted: ByteRange, algorithm: ChecksumAlgorithm) -> RangeDigest:
+    async def digest(self, landing: Landing, wanted: ByteRange, algorithm: ChecksumAlgorithm) -> RangeDigest:
         """Read a range that has arrived back from the page cache for its checksum."""
         fd = landing.fd
 
@@ -105,7 +121,7 @@ class Receiver:
         Raises:
             LocalFileError: The system refuses.
         """
-        given = _mtime_ns_of(info) if mtime_ns is None else mtime_ns
+        given = mtime_ns_of(info) if mtime_ns is None else mtime_ns
         await self._context.threads.run(lambda: landing.commit(given))
 
 
@@ -118,7 +134,7 @@ def naming(path: str) -> Iterator[None]:
         raise LocalFileError.from_os_error(error, path) from error
 
 
-def _mtime_ns_of(info: ObjectInfo) -> int | None:
+def mtime_ns_of(info: ObjectInfo) -> int | None:
     """The source's own time when it was kept, else the store's."""
     kept = parse_mtime(info.metadata.get(MTIME_METADATA_KEY, ""))
     if kept is not None:

@@ -6,11 +6,11 @@ The store is the truth: a part it does not list is not there. The journal knows 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from transfer.integrity.proof import SentPart
 from transfer.model.ranges import ByteRange
 from transfer.model.unfinished import FinishedPart
+from transfer.model.values import dataclass
 from transfer.stores.s3.xml import UploadedPart
 
 

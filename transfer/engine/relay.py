@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.copied_properties import CopyHeaders, headers_of_copy
-from transfer.engine.download import WHOLE_ATTEMPTS
 from transfer.engine.fingerprints import finished_object
 from transfer.engine.items import CopyItem
 from transfer.engine.job import Job
 from transfer.engine.reasons import RELAY, mover_reason
-from transfer.engine.receiving import SMALL_RANGE_BYTES
+from transfer.engine.receiving import SMALL_RANGE_BYTES, WHOLE_ATTEMPTS
 from transfer.engine.relay_parts import PartsRelay
 from transfer.engine.relay_reading import checksum_of_content, digest_content, fetch_whole
 from transfer.engine.uploading import MULTIPART_THRESHOLD_BYTES, Proof, body_headers, prove, upload_with_fallback
@@ -30,6 +28,7 @@ from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
 from transfer.model.errors import ChecksumMismatchError, UsageError
 from transfer.model.objects import ObjectInfo
 from transfer.model.receipts import Mover, Receipt
+from transfer.model.values import dataclass
 from transfer.plan.parts import choose_part_size_bytes, is_multipart
 from transfer.stores.s3 import objects
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.engine.context import Context
@@ -23,6 +22,7 @@ from transfer.model.errors import LocalFileError, SourceChangedError
 from transfer.model.events import Warned
 from transfer.model.ranges import ByteRange
 from transfer.model.unfinished import FinishedPart, ItemIdentity, UnfinishedItem
+from transfer.model.values import dataclass
 from transfer.stores.local.durable import DurableFile
 from transfer.stores.local.source import SourceFile
 from transfer.stores.local.temporary import remove_temporary

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from transfer.engine.context import Context
 from transfer.engine.hedging import HedgeBudget
-from transfer.engine.lanes import Lanes
+from transfer.engine.lanes import Governing, Lanes
 from transfer.engine.memory import MemoryBudget
 from transfer.engine.second_store import open_second, second_at
 from transfer.engine.stores import attempts_at, open_store
@@ -21,10 +21,12 @@ from transfer.engine.threads import Threads
 from transfer.model.events import EventSink, Warned
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
+from transfer.model.values import dataclass
 from transfer.plan.governor import DEFAULT_INITIAL, Governor
 from transfer.stores.s3.access import Access
 from transfer.stores.s3.static_access import region_of
 from transfer.stores.s3.store import S3Store
+from transfer.system.forking import Forked
 
 if TYPE_CHECKING:
     from transfer.journal.journal import Journal
@@ -47,6 +49,7 @@ class Wishes:
 
     Attributes:
         destination: Another store, when there is one.
+        workers: Processes that wait to take part.
     """
 
     connection: ConnectionOptions
@@ -54,6 +57,7 @@ class Wishes:
     options: TransferOptions
     progress: Progress
     on_event: EventSink
+    workers: Sequence[Forked] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +82,29 @@ async def open_session(stack: AsyncExitStack, wishes: Wishes, budgets: Budgets |
         ConfigurationError: Certificates cannot be read.
     """
     store, access = await open_store(stack, wishes.connection)
-    context = _context(wishes, store, _lanes(stack, wishes), budgets or Budgets())
+    governor = _governor(wishes.options)
+    if wishes.workers:
+        return await _open_shared(stack, wishes, governor, store, access)
+    context = _context(wishes, store, _lanes(stack, governor, wishes), budgets or Budgets())
     journal = _journal(stack, wishes)
     if wishes.destination is not None:
         context.second = await open_second(stack, context, wishes.destination)
     return Session(context, access, journal, await _tasks(stack, context))
+
+
+async def _open_shared(
+    stack: AsyncExitStack, wishes: Wishes, governor: Governor, store: S3Store, access: Access
+) -> Session:
+    """Open a run that several processes share: those that wait are set going."""
+    from transfer.engine.crew.crew import Crew, Means
+    from transfer.engine.crew.shared_governor import SharedGovernor
+
+    shared = SharedGovernor(governor)
+    context = _context(wishes, store, _lanes(stack, shared, wishes), Budgets())
+    session = Session(context, access, _journal(stack, wishes), await _tasks(stack, context))
+    crew = context.crew = Crew(wishes.workers, Means(shared, access, context, session.tasks), wishes.connection)
+    stack.push_async_callback(crew.aclose)
+    return session
 
 
 async def open_beside(
@@ -99,7 +121,7 @@ async def open_beside(
         destination: A run at the other store, when there is one.
     """
     base = other.context
-    lanes = base.lanes if wishes.options.concurrency is None else _lanes(stack, wishes)
+    lanes = base.lanes if wishes.options.concurrency is None else _lanes(stack, _governor(wishes.options), wishes)
     context = _context(wishes, base.store, lanes, Budgets(base.threads, base.memory, base.hedges))
     if destination is not None:
         context.second = second_at(context, destination.context.store)
@@ -124,7 +146,7 @@ async def administration(session: Session, connection: ConnectionOptions) -> Asy
 
 def _context(wishes: Wishes, store: S3Store, lanes: Lanes, budgets: Budgets) -> Context:
     progress, on_event, options = wishes.progress, wishes.on_event, wishes.options
-    attempts = attempts_at(store, lanes, progress, on_event, options)
+    attempts = attempts_at(store, lanes, progress, on_event, options, 1 + len(wishes.workers))
     return Context(
         store,
         attempts,
@@ -138,8 +160,8 @@ def _context(wishes: Wishes, store: S3Store, lanes: Lanes, budgets: Budgets) -> 
     )
 
 
-def _lanes(stack: AsyncExitStack, wishes: Wishes) -> Lanes:
-    lanes = Lanes(_governor(wishes.options), wishes.on_event)
+def _lanes(stack: AsyncExitStack, governor: Governing, wishes: Wishes) -> Lanes:
+    lanes = Lanes(governor, wishes.on_event)
     lanes.start()
     stack.callback(lanes.stop)
     return lanes
@@ -147,6 +169,7 @@ def _lanes(stack: AsyncExitStack, wishes: Wishes) -> Lanes:
 
 async def _tasks(stack: AsyncExitStack, context: Context) -> TaskGroup:
     """The group of all tasks of the run, which end with it."""
+    stack.callback(context.landings.close)
     tasks = await stack.enter_async_context(anyio.create_task_group())
     stack.callback(tasks.cancel_scope.cancel)
     context.tasks = context.destination.tasks = tasks

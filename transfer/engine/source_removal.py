@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from transfer.engine.context import Context
 from transfer.engine.listing import entries_of_keys
 from transfer.model.errors import LocalFileError, SourceChangedError, StoreError, TransferError
 from transfer.model.locations import S3Location
+from transfer.model.values import dataclass
 from transfer.plan.remedies import remedy_of
 from transfer.stores.s3.listing import delete_objects
 from transfer.stores.s3.objects import delete_object, head_object

@@ -18,8 +18,15 @@ from transfer.wire.dial import Dialer
 from transfer.wire.pool import ConnectionPool
 
 
-async def open_store(stack: AsyncExitStack, connection: ConnectionOptions) -> tuple[S3Store, Access]:
+async def open_store(
+    stack: AsyncExitStack, connection: ConnectionOptions, access: Access | None = None
+) -> tuple[S3Store, Access]:
     """Open the way to a store, as long as `stack` is open; no connection is made yet.
+
+    Args:
+        stack: Closes it.
+        connection: Which one.
+        access: Whoever knows where it is and as whom; None for what the environment and the configuration say.
 
     Raises:
         UsageError: The endpoint is no URL.
@@ -31,18 +38,23 @@ async def open_store(stack: AsyncExitStack, connection: ConnectionOptions) -> tu
         stall_seconds=connection.stall_seconds,
     )
     pool = await stack.enter_async_context(ConnectionPool(dialer))
-    access = _access(connection)
+    access = access or _access(connection)
     stack.push_async_callback(access.aclose)
     return S3Store(access, pool), access
 
 
 def attempts_at(
-    store: S3Store, lanes: Lanes, progress: Progress, on_event: EventSink, options: TransferOptions
+    store: S3Store,
+    lanes: Lanes,
+    progress: Progress,
+    on_event: EventSink,
+    options: TransferOptions,
+    processes: int = 1,
 ) -> Attempts:
     """The attempts that one run makes at a store, with its own limit of bytes per second."""
     rate = options.limit_rate_bytes_per_second
     limiter = BandwidthLimiter(rate) if rate is not None else None
-    return Attempts(store, lanes, progress, on_event, retries=options.retries, limiter=limiter)
+    return Attempts(store, lanes, progress, on_event, retries=options.retries, limiter=limiter, processes=processes)
 
 
 def _access(connection: ConnectionOptions) -> Access:

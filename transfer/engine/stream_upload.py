@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 from transfer.engine.attempts import Tally
@@ -25,6 +24,7 @@ from transfer.model.errors import LocalFileError
 from transfer.model.locations import S3Location
 from transfer.model.receipts import Mover, Receipt
 from transfer.model.unfinished import Direction, ItemIdentity
+from transfer.model.values import dataclass
 from transfer.plan.content_types import guess_content_type
 from transfer.plan.parts import stream_part_size_bytes
 from transfer.stores.s3 import multipart, objects

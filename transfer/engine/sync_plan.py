@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from transfer.model.objects import ListedObject
 from transfer.model.options import UnsafeKeyPolicy
 from transfer.model.receipts import Failure, Skip
 from transfer.model.sync import Change, CompareBy
+from transfer.model.values import dataclass
 from transfer.plan.comparing import UNKNOWN_SECONDS, difference, is_racy, needs_request
 from transfer.plan.filters import Wants, compile_filters
 from transfer.plan.keys import is_folder_marker, unescape_path

@@ -41,8 +41,7 @@ async def remove_extras(
     clearing = _Clearing(context, job, request)
 
     async def remove(batch: list[Extra]) -> None:
-        for outcome in await clearing.clear(batch):
-            await deliver(outcome)
+        await deliver(*await clearing.clear(batch))
 
     await spread(each(extras.batches(DELETE_BATCH_KEYS)), remove, lambda workers: workers < context.lanes.limit)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 from transfer.engine.copy_request import CopyRequest
@@ -11,6 +10,7 @@ from transfer.engine.same_object import is_other_name
 from transfer.model.errors import LocalFileError, UsageError
 from transfer.model.locations import LocalLocation, Location, S3Location, StreamLocation, parse_location
 from transfer.model.sync import SyncOptions
+from transfer.model.values import dataclass
 from transfer.plan.naming import folder_prefix
 from transfer.plan.wildcards import literal_prefix
 from transfer.system.paths import absolute_path, is_there

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from transfer.engine.carrying import carry_out
+from transfer.engine.carrying import Lendable, carry_out
 from transfer.engine.context import Context
 from transfer.engine.copying import destination_of, kept, move_item, source_of
 from transfer.engine.extras import Extras
+from transfer.engine.items import Item
 from transfer.engine.job import Job
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning_copies import nothing_found
@@ -98,14 +99,18 @@ class _Sync:
         plan = SyncPlan(self._context, self._request, self._extras)
         steps = self._counted(plan, plan.steps(is_sorted_on_disk=is_sorted_on_disk))
         self._context.progress.items_equal = 0
-        return plan, await carry_out(self._context, steps, self._act, deliver, self._prepared)
+        lendable = Lendable(self._item_of, self._job.note_finished)
+        return plan, await carry_out(self._context, steps, self._act, deliver, self._prepared, lendable)
+
+    def _item_of(self, step: Step) -> Item | None:
+        """What would be moved."""
+        return step.item if isinstance(step, ToCopy) and not self._request.options.is_dry_run else None
 
     def _prepared(self, found: AsyncIterator[list[Step]]) -> AsyncIterator[Step]:
-        is_dry_run = self._request.options.is_dry_run
         return read_ahead(
             self._context,
             found,
-            lambda step: step.item if isinstance(step, ToCopy) and not is_dry_run else None,
+            self._item_of,
             lambda step, item: replace(step, item=item) if isinstance(step, ToCopy) else step,
         )
 
@@ -166,11 +171,11 @@ class _Sync:
         progress = self._context.progress
         progress.items_to_remove = self._extras.count
 
-        async def count(outcome: Outcome) -> None:
+        async def count(*outcomes: Outcome) -> None:
             nonlocal is_clean
-            is_clean = is_clean and not isinstance(outcome, Failure)
-            progress.items_removed += 1
-            await deliver(outcome)
+            is_clean = is_clean and not any(isinstance(outcome, Failure) for outcome in outcomes)
+            progress.items_removed += len(outcomes)
+            await deliver(*outcomes)
 
         await remove_extras(self._context.destination, self._job, self._request, self._extras, count)
         return is_clean

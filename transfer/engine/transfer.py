@@ -9,21 +9,14 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from transfer.engine.attempts import Tally
-from transfer.engine.carrying import RunEndedError
 from transfer.engine.context import Context
 from transfer.engine.copy_request import CopyRequest, check_request
-from transfer.engine.copying import copy_items
-from transfer.engine.jobs import open_job
 from transfer.engine.listing import list_pages
-from transfer.engine.move_sources import check_move
 from transfer.engine.outcomes import Deliver, OutcomeStream
-from transfer.engine.reading import read_object
 from transfer.engine.removal import check_removal, remove_all
 from transfer.engine.second_store import check_second, is_second, join_if_same
 from transfer.engine.session import Session, Wishes, administration, open_beside, open_session
 from transfer.engine.sharing import shared_stores
-from transfer.engine.showing import EntryBatch, each_entry, list_batches
-from transfer.engine.unfinished_uploads import abort, abort_pending, all_parts, check_abort, list_pending
 from transfer.model.audits import Audit, Recorded
 from transfer.model.errors import StoreError, TransferError, UsageError
 from transfer.model.events import EventSink, Warned, ignore_event
@@ -36,11 +29,12 @@ from transfer.model.sync import SyncOptions
 from transfer.plan.copying import check_directives
 from transfer.plan.parts import check_part_size
 from transfer.plan.remedies import remedy_of
-from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.objects import head_object
 from transfer.stores.s3.properties import property_headers
+from transfer.system.forking import Forked
 
 if TYPE_CHECKING:
+    from transfer.engine.showing import EntryBatch
     from transfer.engine.sync_request import SyncRequest
     from transfer.model.bench import BenchNews, BenchOptions
     from transfer.stores.s3.xml import PendingUpload, UploadedPart
@@ -60,7 +54,7 @@ class Transfer:
             receipt = await transfer.copy("movie.mov", "s3://videos/movie.mov")
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own, given by name
         self,
         *,
         endpoint_url: str | None = None,
@@ -70,6 +64,7 @@ class Transfer:
         options: TransferOptions | None = None,
         on_event: EventSink = ignore_event,
         destination: ConnectionOptions | None = None,
+        workers: Sequence[Forked] = (),
     ) -> None:
         """Choose a store and how to move; nothing is opened before the context is entered.
 
@@ -82,6 +77,7 @@ class Transfer:
             on_event: Told of retries, warnings and changes of concurrency, in the event loop; must not block.
             destination: Another store, to which copies from bucket to bucket go through this process; all else is
                 done at the first one.
+            workers: Processes of `transfer.engine.crew.hiring` that take part in copies; they end with the context.
 
         Raises:
             UsageError: An option is out of bounds.
@@ -89,6 +85,7 @@ class Transfer:
         self._connection: Final = connection or ConnectionOptions(endpoint_url, profile, region)
         self._options: Final = options or TransferOptions()
         self._on_event: Final = on_event
+        self._workers: Final = workers
         self.progress: Final = Progress()
         self._stack = AsyncExitStack()
         self._session: Session | None = None
@@ -99,7 +96,9 @@ class Transfer:
 
     async def __aenter__(self) -> Self:
         shared = shared_stores.get()
-        wishes = Wishes(self._connection, self._destination, self._options, self.progress, self._on_event)
+        wishes = Wishes(
+            self._connection, self._destination, self._options, self.progress, self._on_event, self._workers
+        )
         async with AsyncExitStack() as stack:
             if shared is None:
                 self._session = await open_session(stack, wishes)
@@ -304,6 +303,8 @@ class Transfer:
             UsageError: The request makes no sense; raised before anything moves.
             LocalFileError: The one local source does not exist.
         """
+        from transfer.engine.move_sources import check_move
+
         request = check_request(
             sources, destination, recursive=recursive, raw=raw, filters=self._options.filters, moves=True
         )
@@ -352,6 +353,8 @@ class Transfer:
         Raises:
             TransferError: It could not be read, or what was written is not what the store keeps a checksum of.
         """
+        from transfer.engine.reading import read_object
+
         location = _key_location(url)
         return await read_object(self._running(), location, write)
 
@@ -378,10 +381,14 @@ class Transfer:
             UsageError: The location is not in a bucket, or folders are to be filtered.
             TransferError: The store refused; raised while iterating.
         """
+        from transfer.engine.showing import each_entry
+
         return each_entry(self.list_batches(url, recursive=recursive, raw=raw))
 
     def list_batches(self, url: str, *, recursive: bool = False, raw: bool = False) -> AsyncGenerator[EntryBatch, None]:
         """As `list_objects`, but up to a page of entries at once, which is faster."""
+        from transfer.engine.showing import list_batches
+
         return list_batches(self._running(), parse_s3_location(url), recursive=recursive, raw=raw)
 
     async def list_buckets(self) -> tuple[BucketEntry, ...]:
@@ -488,6 +495,8 @@ class Transfer:
             UsageError: The location is not in a bucket.
             TransferError: The store refused; raised while iterating.
         """
+        from transfer.engine.unfinished_uploads import list_pending
+
         return list_pending(self._running(), parse_s3_location(url))
 
     async def list_parts(self, url: str, upload_id: str) -> tuple[UploadedPart, ...]:
@@ -496,6 +505,9 @@ class Transfer:
         Raises:
             TransferError: The store refused; NoSuchUpload when it has ended.
         """
+        from transfer.engine.unfinished_uploads import all_parts
+        from transfer.stores.s3.multipart import MultipartUpload
+
         return await all_parts(self._running(), MultipartUpload(parse_s3_location(url), upload_id), Tally())
 
     async def abort_upload(self, url: str, upload_id: str) -> bool:
@@ -504,6 +516,9 @@ class Transfer:
         Raises:
             TransferError: The store refused.
         """
+        from transfer.engine.unfinished_uploads import abort
+        from transfer.stores.s3.multipart import MultipartUpload
+
         return await abort(self._running(), MultipartUpload(parse_s3_location(url), upload_id), Tally())
 
     def abort_uploads(
@@ -519,6 +534,8 @@ class Transfer:
         Raises:
             UsageError: A location makes no sense; raised before anything is aborted.
         """
+        from transfer.engine.unfinished_uploads import abort_pending, check_abort
+
         locations = check_abort(urls)
         return self._stream(
             lambda session, deliver: abort_pending(session.context, locations, older_than_seconds, dry_run, deliver)
@@ -599,6 +616,10 @@ def _check(options: TransferOptions, connection: ConnectionOptions) -> None:
 
 async def _copy(session: Session, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
     """Copy; a failure that ends the run has been delivered as its item's outcome, so it ends quietly."""
+    from transfer.engine.carrying import RunEndedError
+    from transfer.engine.copying import copy_items
+    from transfer.engine.jobs import open_job
+
     context = session.context
     with suppress(RunEndedError):
         await join_if_same(context, request.destination)
@@ -610,6 +631,8 @@ async def _copy(session: Session, request: CopyRequest, deliver: Deliver[Outcome
 
 async def _move(session: Session, request: CopyRequest, deliver: Deliver[Outcome]) -> None:
     """As `_copy`."""
+    from transfer.engine.carrying import RunEndedError
+    from transfer.engine.jobs import open_job
     from transfer.engine.moving import move_items
 
     context = session.context
@@ -630,6 +653,8 @@ async def _tell(context: Context, request: CopyRequest, deliver: Deliver[Outcome
 
 async def _sync(session: Session, request: SyncRequest, deliver: Deliver[Outcome]) -> None:
     """As `_copy`."""
+    from transfer.engine.carrying import RunEndedError
+    from transfer.engine.jobs import open_job
     from transfer.engine.sync_request import check_apart
     from transfer.engine.syncing import sync_trees
 

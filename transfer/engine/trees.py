@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, closing
-from dataclasses import dataclass
 from typing import Final, cast
 
 from transfer.engine.context import Context
@@ -22,6 +21,7 @@ from transfer.model.filters import Filters
 from transfer.model.locations import LocalLocation, S3Location
 from transfer.model.objects import ListedObject
 from transfer.model.receipts import Failure, Skip
+from transfer.model.values import dataclass
 from transfer.plan.filters import DEFAULT_STORAGE_CLASS, Wants, compile_filters
 from transfer.plan.key_order import order_of
 from transfer.plan.naming import folder_prefix

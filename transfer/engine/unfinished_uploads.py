@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from transfer.engine.attempts import Tally
@@ -18,6 +18,7 @@ from transfer.model.errors import ProtocolError, StoreError, TransferError, Usag
 from transfer.model.events import Warned
 from transfer.model.locations import S3Location, has_wildcard, parse_s3_location
 from transfer.model.receipts import Failure, Outcome, Skip, UploadAbort
+from transfer.model.values import dataclass
 from transfer.stores.s3.multipart import MultipartUpload, abort_upload
 from transfer.stores.s3.uploads import list_parts, list_uploads
 from transfer.stores.s3.xml import PartsPage, PendingUpload, UploadedPart, UploadsPage

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
+from transfer.engine.crew.shared_file import SharedFile
 from transfer.engine.fingerprints import finished_file, upload_fingerprint
 from transfer.engine.items import UploadItem
 from transfer.engine.job import Claim, Job, can_continue
 from transfer.engine.multipart import ObjectToBe, multipart_upload
+from transfer.engine.part_sending import PartToSend, digest_of, naming_source
 from transfer.engine.reading_ahead import SMALL_BYTES
 from transfer.engine.reasons import SMALL_UPLOAD, mover_reason
 from transfer.engine.resuming_upload import resume_upload
@@ -25,21 +26,19 @@ from transfer.engine.uploading import (
     Proof,
     body_headers,
     prove,
-    sent_part,
     upload_with_fallback,
 )
 from transfer.integrity.digests import encode_value, new_digest
-from transfer.integrity.files import digest_file_range
 from transfer.integrity.proof import SentPart
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
-from transfer.model.errors import LocalFileError, SourceChangedError, StoreError, TransferError
+from transfer.model.errors import StoreError, TransferError
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
 from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, UnfinishedItem
 from transfer.plan.content_types import guess_content_type
 from transfer.plan.parts import choose_part_size_bytes, is_multipart, split_ranges
 from transfer.stores.local.source import ReadFile, SourceFile
-from transfer.stores.s3 import multipart, objects
+from transfer.stores.s3 import objects
 from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.properties import property_headers
 from transfer.system.paths import absolute_path
@@ -183,7 +182,7 @@ class _FileUpload:
 
         async def put(flow: Flow) -> objects.Written:
             headers = {**self._headers, **body_headers(self._algorithm, value)}
-            with self._naming_source():
+            with naming_source(self._source.path):
                 return await objects.put_object(self._context.store, self._location, self._body(whole), headers, flow)
 
         written = await self._context.attempts.run(self._location, put, self._tally, before=digest)
@@ -199,13 +198,18 @@ class _FileUpload:
         parts = list(earlier)
         there = {part.number for part in earlier}
 
+        source = self._source
+        if not isinstance(source, SourceFile):
+            raise TypeError("a file that was read whole has no parts")
+
         async def send(wanted: ByteRange) -> None:
-            part = await self._send_part(upload, wanted)
+            part, self.mover = await shared.send(source, PartToSend(upload, wanted, self._algorithm), self._tally)
             parts.append(part)
             await self._remember(wanted, part)
 
         missing = (wanted for wanted in self._ranges() if wanted.number not in there)
-        await spread(each(missing), send, self._context.may_add_part_worker)
+        with SharedFile(self._context, source) as shared:
+            await spread(each(missing), send, self._context.may_add_part_worker)
         self._source.check_unchanged()
         return sorted(parts, key=lambda part: part.number)
 
@@ -215,63 +219,18 @@ class _FileUpload:
                 FinishedPart(wanted.number, wanted.offset, wanted.length, part.value, part.etag)
             )
 
-    async def _send_part(self, upload: MultipartUpload, wanted: ByteRange) -> SentPart:
-        value = b""
-
-        async def digest() -> None:
-            nonlocal value
-            value = await self._digest(wanted)
-
-        async def send(flow: Flow) -> SentPart:
-            headers = body_headers(self._algorithm, value)
-            with self._naming_source():
-                written = await multipart.upload_part(
-                    self._context.store, upload, wanted.number, self._body(wanted), headers, flow
-                )
-            self.mover = written.mover
-            return sent_part(self._algorithm, wanted.number, wanted.length, value, written)
-
-        return await self._context.attempts.run(self._location, send, self._tally, before=digest)
-
     async def _digest(self, wanted: ByteRange) -> bytes:
-        """The checksum of a range as it is now.
-
-        Computed anew for each attempt, so that a file that changed between two attempts is told from bytes that
-        changed on the way.
-        """
+        """The checksum of a range as it is now."""
         algorithm = self._algorithm
-        if algorithm is ChecksumAlgorithm.NONE:
-            # Nobody reads the range beforehand: a cold one would make the kernel's send wait for the disk.
-            self._source.advise(wanted.offset, 2 * wanted.length)
-            return b""
-        if self._content is not None:
-            digest = new_digest(algorithm)
-            digest.update(self._content)
-            return digest.value()
-        return await self._digest_as(wanted, algorithm)
+        if self._content is None or algorithm is ChecksumAlgorithm.NONE:
+            return await self._digest_as(wanted, algorithm)
+        digest = new_digest(algorithm)
+        digest.update(self._content)
+        return digest.value()
 
     async def _digest_as(self, wanted: ByteRange, algorithm: ChecksumAlgorithm) -> bytes:
         """Read a range for a checksum of it."""
-        source = self._source
-
-        def read() -> bytes:
-            source.check_unchanged()
-            source.advise(wanted.end, wanted.length)
-            with self._naming_source():
-                return digest_file_range(source.fd, wanted.offset, wanted.length, algorithm)
-
-        return await self._context.threads.run(read)
-
-    @contextmanager
-    def _naming_source(self) -> Iterator[None]:
-        """Name the file in what goes wrong while it is read by its descriptor."""
-        try:
-            yield
-        except OSError as error:
-            raise LocalFileError.from_os_error(error, self._source.path) from error
-        except SourceChangedError as error:
-            error.subject = self._source.path
-            raise
+        return await digest_of(self._context, self._source, wanted, algorithm)
 
     def _body(self, wanted: ByteRange) -> bytes | FileBody:
         if self._content is not None:

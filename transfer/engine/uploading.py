@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.engine.attempts import Tally
@@ -14,6 +13,7 @@ from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, 
 from transfer.model.errors import ChecksumMismatchError, StoreError
 from transfer.model.events import Warned
 from transfer.model.locations import S3Location
+from transfer.model.values import dataclass
 from transfer.stores.s3.objects import Written, head_object
 
 MULTIPART_THRESHOLD_BYTES: Final = 16 * 1024 * 1024

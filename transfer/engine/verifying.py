@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
@@ -22,6 +21,7 @@ from transfer.model.errors import ChecksumMismatchError, StoreError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ObjectInfo
 from transfer.model.ranges import ByteRange
+from transfer.model.values import dataclass
 from transfer.plan.parts import choose_part_size_bytes, split_ranges
 from transfer.stores.s3.objects import head_part
 

@@ -6,13 +6,14 @@ A claim is what can be tried on a file: compute what it says, compare. Several m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from transfer.integrity.digests import combine, composite_value, encode_value, multipart_etag
 from transfer.integrity.proof import same_value
 from transfer.integrity.verification import checksum_of_etag, composite_part_count, part_count_of_etag
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, VerifiedBy
 from transfer.model.objects import ObjectInfo
+from transfer.model.values import dataclass
 
 CHEAPEST_FIRST = (
     ChecksumAlgorithm.CRC64NVME,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.integrity.digests import encode_value
@@ -11,6 +10,7 @@ from transfer.integrity.proof import same_value
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, VerifiedBy
 from transfer.model.errors import ChecksumMismatchError
 from transfer.model.objects import ObjectInfo
+from transfer.model.values import dataclass
 
 _MD5: Final = re.compile(r'"?([0-9a-fA-F]{32})"?').fullmatch
 _MULTIPART: Final = re.compile(r'"?[0-9a-fA-F]{32}-[1-9][0-9]{0,4}"?').fullmatch

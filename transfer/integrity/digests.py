@@ -11,11 +11,11 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from transfer.model.checksums import ChecksumAlgorithm
+from transfer.model.values import dataclass
 
 if TYPE_CHECKING:
     from hashlib import _Hash

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from transfer.integrity.digests import combine, composite_value, decode_value, encode_value, multipart_etag
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType, VerifiedBy
 from transfer.model.errors import ChecksumMismatchError
+from transfer.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+from itertools import product
 
 from transfer.integrity.digests import decode_value, encode_value, value_bytes
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType
 from transfer.model.objects import ObjectInfo
+from transfer.model.values import dataclass
 
 _STRONGEST_FIRST = (
     ChecksumAlgorithm.CRC64NVME,
@@ -22,7 +23,9 @@ _STRONGEST_FIRST = (
 file."""
 _HEADERS = tuple((algorithm, algorithm.header) for algorithm in _STRONGEST_FIRST)
 
+_RANKS = {pair: rank for rank, pair in enumerate(product(ChecksumType, _STRONGEST_FIRST))}
 _TYPE_HEADER = "x-amz-checksum-type"
+_READ = frozenset({*(header for _, header in _HEADERS), _TYPE_HEADER, "etag"})
 _COMPOSITE_SUFFIX = re.compile(r"-([1-9][0-9]{0,4})\Z")
 _MULTIPART_ETAG = re.compile(r'"[0-9a-fA-F]{32}-[1-9][0-9]{0,4}"')
 _MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
@@ -67,13 +70,11 @@ def choose_verification(info: ObjectInfo) -> Verification:
         info: What HEAD or a plain GET told. Objects encrypted with the customer's key (SSE-C) need an
             `encryption` that says so: their ETag looks like an MD5 and is none.
     """
-    by_algorithm = {(found.algorithm, found.type): found for found in info.checksums}
-    for type_ in ChecksumType:
-        for algorithm in _STRONGEST_FIRST:
-            expected = by_algorithm.get((algorithm, type_))
-            if expected is not None:
-                certain = type_ is not ChecksumType.UNSTATED
-                return Verification(_kind_of(expected), algorithm, expected, certain)
+    expected = min(info.checksums, key=_rank, default=None)
+    if expected is not None:
+        return Verification(
+            _kind_of(expected), expected.algorithm, expected, expected.type is not ChecksumType.UNSTATED
+        )
     md5 = _md5_of_etag(info)
     if md5 is not None:
         return Verification(VerificationKind.WHOLE_FILE, ChecksumAlgorithm.MD5, md5)
@@ -88,7 +89,7 @@ def checksums_from_headers(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
     Args:
         headers: Names in any case.
     """
-    lowered = {name.lower(): value.strip() for name, value in headers.items()}
+    lowered = {name.lower(): value.strip() for name, value in headers.items() if name.lower() in _READ}
     told = [(algorithm, lowered[header]) for algorithm, header in _HEADERS if header in lowered]
     if not told:
         return ()
@@ -135,6 +136,10 @@ def composite_part_size_bytes(size_bytes: int, part_count: int, first_part_size_
         return None
     agrees = -(-size_bytes // first_part_size_bytes) == part_count
     return first_part_size_bytes if agrees else None
+
+
+def _rank(found: Checksum) -> int:
+    return _RANKS[found.type, found.algorithm]
 
 
 def _kind_of(expected: Checksum) -> VerificationKind:

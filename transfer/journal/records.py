@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from transfer.journal.claims import Claims
 from transfer.journal.rows import ItemRow, JobRow
 from transfer.model.unfinished import FinishedPart, ItemIdentity, JobDescription, UnfinishedItem, UnfinishedJob
+from transfer.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

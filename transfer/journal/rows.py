@@ -9,10 +9,10 @@ import hashlib
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.model.unfinished import Direction, FinishedPart, Holder, ItemIdentity, JobDescription, UnfinishedItem
+from transfer.model.values import dataclass
 
 Value = int | float | bytes | None
 """What a column holds."""

@@ -11,13 +11,13 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar, cast
 
 from transfer.journal.claims import Claims
 from transfer.journal.keeper import Keeper, Work
 from transfer.journal.records import MemoryRecords, Note, Records
 from transfer.model.errors import HeldError
+from transfer.model.values import dataclass
 
 T = TypeVar("T")
 

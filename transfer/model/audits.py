@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from transfer.model.checksums import Checksum, VerifiedBy
 from transfer.model.locations import LocalLocation, S3Location
 from transfer.model.receipts import Failure, Skip
+from transfer.model.values import dataclass
 
 
 class Finding(StrEnum):

@@ -25,10 +25,23 @@ class TransferError(Exception):
         self.subject = subject
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes whole: pickle knows nothing of keywords or causes by itself."""
+        return _restored, (type(self), self.args, self.__dict__, self.__cause__)
+
     def __str__(self) -> str:
         """One line: subject, what happened, what to do."""
         line = f"{self.subject}: {self.message}" if self.subject else self.message
         return f"{line}; {self.remedy}" if self.remedy else line
+
+
+def _restored(
+    kind: type[TransferError], args: tuple[object, ...], state: dict[str, object], cause: BaseException | None
+) -> TransferError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    error.__cause__ = cause
+    return error
 
 
 class UsageError(TransferError):

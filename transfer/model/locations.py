@@ -5,9 +5,8 @@ Locations are plain text to the user and frozen values to us. Parsing never look
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from transfer.model.errors import UsageError
+from transfer.model.values import dataclass
 
 S3_SCHEME = "s3://"
 _HALF_SCHEME = "s3:/"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from transfer.model.checksums import Checksum
+from transfer.model.values import dataclass
 
 MTIME_METADATA_KEY = "mtime"
 """User metadata key for the source's modification time in seconds since the epoch; rclone uses the same one."""

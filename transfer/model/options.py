@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.filters import Filters
 from transfer.model.objects import ObjectProperties
+from transfer.model.values import dataclass
 
 
 class UnsafeKeyPolicy(StrEnum):
@@ -63,6 +64,8 @@ class TransferOptions:
 
     Attributes:
         concurrency: Requests in flight; None lets the governor find the number.
+        processes: How many processes share the work, the first one included; None means one for each core. Only the
+            command line begins others.
         retries: Further attempts per request after the first; None means `plan.retry.DEFAULT_RETRIES`.
         checksum: What uploads carry; None means CRC64NVME where the store takes it, MD5 where it does not.
         require_verified: A transfer that nothing could verify counts as a warning.
@@ -76,6 +79,7 @@ class TransferOptions:
     """
 
     concurrency: int | None = None
+    processes: int | None = None
     part_size_bytes: int | None = None
     limit_rate_bytes_per_second: float | None = None
     checksum: ChecksumAlgorithm | None = None

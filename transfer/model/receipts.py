@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from transfer.model.checksums import Checksum, VerifiedBy
 from transfer.model.errors import TransferError
 from transfer.model.sync import Change
+from transfer.model.values import dataclass
 
 
 class Mover(StrEnum):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.model.bench import MIB, BenchOperation, BenchOptions, Estimate
+from transfer.model.values import dataclass
 from transfer.plan.sweep import most_steps
 
 PREPARED_BYTES: Final = 256 * MIB

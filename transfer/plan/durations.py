@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from transfer.model.errors import UsageError
 
@@ -22,7 +21,9 @@ def parse_duration_seconds(text: str) -> float:
         UsageError: The text is no duration, or none above zero.
     """
     found = _DURATION.fullmatch(text)
-    seconds = Fraction(found[1]) * _SECONDS[found[2].lower()] if found else Fraction(0)
-    if seconds <= 0:
+    if found is None or float(found[1]) <= 0:
         raise UsageError(f"{text!r} is no duration", remedy="write a number and a unit, such as 7d, 12h, 30m or 90s")
-    return float(seconds)
+    whole, _, fraction = found[1].partition(".")
+    # Whole numbers to the end: their quotient is the nearest there is.
+    divisor: int = 10 ** len(fraction)
+    return int(whole + fraction) * _SECONDS[found[2].lower()] / divisor

@@ -14,13 +14,13 @@ or looks at a disk.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
 
 from transfer.model.errors import UsageError
 from transfer.model.filters import FilterRule, Filters
 from transfer.model.objects import ListedObject
+from transfer.model.values import dataclass
 from transfer.plan.wildcards import ONE, STAR, expression_of, tokens
 
 DEFAULT_STORAGE_CLASS = "STANDARD"

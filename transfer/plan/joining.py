@@ -6,10 +6,10 @@ Both sides come in the order of the bytes of their names (UTF-8), as stores list
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from transfer.model.entries import Entry
+from transfer.model.values import dataclass
 from transfer.plan.key_order import order_of
 
 L = TypeVar("L")

@@ -11,10 +11,10 @@ from __future__ import annotations
 import string
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from transfer.model.values import dataclass
 from transfer.plan.key_order import is_sendable, order_of
 
 SAMPLED_KEYS: Final = 24

@@ -7,7 +7,6 @@ anyway.
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from transfer.model.errors import UsageError
 
@@ -32,8 +31,10 @@ def parse_size_bytes(text: str) -> int:
     if found is None:
         raise UsageError(f"{text!r} is no size", remedy="write a number and a unit, such as 8MiB, 1.5G or 1048576")
     number, prefix = found.groups()
-    exponent = "KMGTP".index(prefix.upper()) + 1 if prefix else 0
-    return int(Fraction(number) * 1024**exponent)
+    factor: int = 1024 ** ("KMGTP".index(prefix.upper()) + 1) if prefix else 1
+    whole, _, fraction = number.partition(".")
+    divisor: int = 10 ** len(fraction)
+    return int(whole + fraction) * factor // divisor
 
 
 def format_size(size_bytes: float) -> str:

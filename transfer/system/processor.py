@@ -1,12 +1,14 @@
-"""How busy the process has been. Only reads; knows nothing of what it was busy with."""
+"""What the processor does for this process: how busy it has been, how many cores it may use. Only reads."""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Final
 
 _SCHEDULER_STATISTICS: Final = "/proc/self/schedstat"
 """Linux: nanoseconds on a processor, nanoseconds ready and waiting for one, and turns, of the main thread."""
+_QUOTA: Final = "/sys/fs/cgroup/cpu.max"
 
 
 def busy_seconds() -> float:
@@ -24,3 +26,20 @@ def _delayed_seconds() -> float:
             return int(file.read().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+def usable_cores() -> int:
+    """How many processors this process may use: those of its affinity, and of its control group's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota_cores()
+    return cores if quota is None else max(1, min(cores, round(quota)))
+
+
+def _quota_cores() -> float | None:
+    """What cgroup v2 allows the group of this process (Linux, Documentation/admin-guide/cgroup-v2, cpu.max)."""
+    try:
+        with open(_QUOTA, encoding="ascii") as file:
+            allowed, period = file.read().split()
+        return None if allowed == "max" else int(allowed) / int(period)
+    except (OSError, ValueError):
+        return None

@@ -7,12 +7,12 @@ failed is said in a WireError whose fields let the layer above judge.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from transfer.model.errors import ProtocolError, WireError
 from transfer.model.receipts import Mover
+from transfer.model.values import dataclass
 from transfer.wire.flow import Flow
 from transfer.wire.heads import (
     MAX_HEAD_BYTES,
@@ -136,6 +136,7 @@ class Connection:
         self.requests_served += 1
         if reusable and self._start == self._end:
             self.state = ConnectionState.IDLE
+            self.stream.rest()
         else:
             self.close()
 

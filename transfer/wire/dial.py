@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from transfer.wire.origin import Origin
 from transfer.wire.plain import PlainStream, SendfileStream
 from transfer.wire.proxy import Proxy, proxy_for
 from transfer.wire.stream import RECEIVE_BUFFER_BYTES, ByteStream
-from transfer.wire.tls import TlsStream, make_tls_context, wrap_socket
+from transfer.wire.tls import TlsClient, TlsStream
 
 CONNECT_SECONDS: Final = 10.0
 """How long one address may take to accept a connection, the next one is tried after that; and a name to resolve."""
@@ -46,13 +45,13 @@ class _Resolution:
 
 
 class Dialer:
-    """Opens connections for one run; holds the TLS context, the resolved names and the buffer they share."""
+    """Opens connections for one run; holds what TLS needs, the resolved names and the buffer they share."""
 
     def __init__(self, *, verify_tls: bool, ca_bundle: str | None, stall_seconds: float) -> None:
         self._verify_tls: Final = verify_tls
         self._ca_bundle: Final = ca_bundle
         self._stall_seconds: Final = stall_seconds
-        self._tls_context: ssl.SSLContext | None = None
+        self._tls: TlsClient | None = None
         self._resolutions: dict[tuple[str, int], _Resolution] = {}
         self._resolving: defaultdict[tuple[str, int], anyio.Lock] = defaultdict(anyio.Lock)
         self._hop: Final = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
@@ -85,10 +84,9 @@ class Dialer:
         return kind(sock, asyncio.get_running_loop(), self._hop)
 
     async def _encrypt(self, sock: socket.socket, origin: Origin) -> ByteStream:
-        if self._tls_context is None:
-            self._tls_context = make_tls_context(verify=self._verify_tls, ca_bundle=self._ca_bundle)
-        wrapped = wrap_socket(sock, self._tls_context, origin.host)
-        stream = TlsStream(wrapped, asyncio.get_running_loop(), self._hop)
+        if self._tls is None:
+            self._tls = TlsClient(verify=self._verify_tls, ca_bundle=self._ca_bundle)
+        stream = TlsStream(sock, asyncio.get_running_loop(), self._hop, self._tls, origin)
         try:
             with anyio.fail_after(CONNECT_SECONDS):
                 await stream.handshake()

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from transfer.model.errors import ProtocolError, UsageError
+from transfer.model.values import dataclass
 
 MAX_HEAD_BYTES = 64 * 1024
 """A head that is longer is refused; S3's largest legal one (8 KiB of headers, 2 KiB of them metadata) is far below."""
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
-_FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_FIELD_LINES = re.compile(r"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*")
 _UNSAFE_IN_REQUEST = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -72,22 +72,22 @@ def parse_response_head(block: bytes) -> ResponseHead:
     Raises:
         ProtocolError: The block is no well-formed HTTP/1.x response head.
     """
-    lines = block.split(b"\r\n")
+    text = block.decode("latin-1")
+    lines = text.split("\r\n")
     status_line = _STATUS_LINE.fullmatch(lines[0])
     if status_line is None:
         raise ProtocolError("the answer is not HTTP/1.1", remedy="check the endpoint URL, its scheme and its port")
     headers: dict[str, str] = {}
     for line in lines[1:]:
-        field = _FIELD_LINE.fullmatch(line)
-        if field is None:
-            raise ProtocolError("a malformed header line in the answer")
-        name = field[1].decode("ascii").lower()
-        value = field[2].decode("latin-1").rstrip(" \t")
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    # One look at all lines: for each of its own it took as long as everything else here together.
+    if _FIELD_LINES.fullmatch(text, len(lines[0])) is None:
+        raise ProtocolError("a malformed header line in the answer")
     connection = {token.strip() for token in headers.get("connection", "").lower().split(",")}
-    keep_alive = "close" not in connection and (status_line[1] == b"1" or "keep-alive" in connection)
-    reason = (status_line[3] or b"").decode("latin-1")
-    return ResponseHead(int(status_line[2]), reason, headers, keep_alive)
+    keep_alive = "close" not in connection and (status_line[1] == "1" or "keep-alive" in connection)
+    return ResponseHead(int(status_line[2]), status_line[3] or "", headers, keep_alive)
 
 
 def body_framing(method: str, head: ResponseHead) -> BodyFraming:
@@ -108,8 +108,7 @@ def body_framing(method: str, head: ResponseHead) -> BodyFraming:
         return BodyFraming(None, chunked=True)
     if length is None:
         return BodyFraming(None)
-    values = {value.strip() for value in length.split(",")}
-    text = values.pop()
-    if values or not _DIGITS.fullmatch(text):
+    text, *others = {value.strip() for value in length.split(",")}
+    if others or not _DIGITS.fullmatch(text):
         raise ProtocolError("a malformed Content-Length in the answer")
     return BodyFraming(int(text))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from transfer.model.errors import UsageError
+from transfer.model.values import dataclass
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

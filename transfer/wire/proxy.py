@@ -5,12 +5,13 @@ The reading of those variables is the standard library's; a proxy's password nev
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]  # unknown to the stubs
 
 from transfer.model.errors import ConfigurationError, UsageError
+from transfer.model.values import dataclass
 from transfer.wire.origin import Origin, parse_origin
 
 
@@ -33,6 +34,14 @@ def proxy_for(origin: Origin) -> Proxy | None:
     Raises:
         ConfigurationError: The variable holds no http:// URL.
     """
+    # The standard library's module takes longer to load than a small object to send.
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib.request import (  # type: ignore[attr-defined]  # unknown to the stubs
+        getproxies_environment,
+        proxy_bypass_environment,
+    )
+
     proxies = getproxies_environment()
     url = proxies.get(origin.scheme) or proxies.get("all")
     if not url or proxy_bypass_environment(f"{origin.host}:{origin.port}", proxies):

@@ -162,6 +162,9 @@ class ByteStream(ABC):
             offset += got
             count -= got
 
+    def rest(self) -> None:  # noqa: B027 - most streams have nothing to do then
+        """Called when an exchange has ended and the connection can serve another."""
+
     def close(self) -> None:
         """Close the socket; idempotent. A coroutine waiting on it fails with WireError."""
         self.fail(WireError("the connection was closed"))

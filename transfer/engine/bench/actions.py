@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -12,6 +11,7 @@ from transfer.engine.bench.shelf import Shelf
 from transfer.engine.context import Context
 from transfer.model.bench import BenchOperation, BenchOptions
 from transfer.model.checksums import ChecksumAlgorithm
+from transfer.model.values import dataclass
 from transfer.plan.mix import Deck
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.model.bench import MIB, BenchOperation, BenchOptions
 from transfer.model.errors import UsageError
 from transfer.model.locations import S3Location, parse_s3_location
+from transfer.model.values import dataclass
 from transfer.plan.naming import folder_prefix
 from transfer.plan.sizes import format_size
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from transfer.engine.attempts import Tally
@@ -17,6 +16,7 @@ from transfer.engine.uploading import body_headers, prove
 from transfer.integrity.digests import encode_value, new_digest
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
 from transfer.model.errors import ChecksumMismatchError, ProtocolError
+from transfer.model.values import dataclass
 from transfer.stores.s3.listing import list_page
 from transfer.stores.s3.objects import Wanted, delete_object, get_object, head_object, put_object
 from transfer.stores.s3.properties import property_headers

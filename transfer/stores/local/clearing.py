@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from transfer.model.errors import LocalFileError, SourceChangedError
+from transfer.model.values import dataclass
 from transfer.stores.local.folders import Folder, open_below, split_relative
 
 

@@ -22,6 +22,7 @@ BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.unlink, os.readlink, os.rename} 
 
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_UNNAMED: int = getattr(os, "O_TMPFILE", 0)
 
 
 class Folder:
@@ -36,6 +37,15 @@ class Folder:
     def __init__(self, path: str, fd: int | None) -> None:
         self.path = path
         self._fd = fd
+
+    def identity(self) -> tuple[int, int]:
+        """Which folder of all it is: its device and inode; zeros where the system has none.
+
+        Raises:
+            OSError: As the system says.
+        """
+        status = os.stat(self.path or os.curdir) if self._fd is None else os.fstat(self._fd)  # noqa: PTH116 - one for both
+        return status.st_dev, status.st_ino
 
     def path_of(self, name: str) -> str:
         """How the user would write the name of something in this folder."""
@@ -66,6 +76,24 @@ class Folder:
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         return os.open(self._at(name), flags | _NO_LINK, 0o600, dir_fd=self._fd)
+
+    def create_unnamed(self) -> int:
+        """Open a new file for writing that has no name, and is gone when it is closed before `link` gives it one.
+
+        Raises:
+            OSError: As the system says; EOPNOTSUPP, EISDIR or EINVAL where it knows no such files (open(2), O_TMPFILE).
+        """
+        if self._fd is None or not _UNNAMED:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return os.open(".", _UNNAMED | os.O_WRONLY | os.O_CLOEXEC, 0o666, dir_fd=self._fd)
+
+    def link(self, fd: int, name: str) -> None:
+        """Give the open file without a name this one.
+
+        Raises:
+            OSError: As the system says; FileExistsError when the name is taken.
+        """
+        os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=self._fd, follow_symlinks=True)
 
     def open_file(self, name: str) -> int:
         """Open a file that is there for reading and writing.

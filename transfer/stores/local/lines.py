@@ -6,13 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 import anyio
 
 from transfer.model.errors import LocalFileError, UsageError
+from transfer.model.values import dataclass
 
 CHUNK_BYTES: Final = 64 * 1024
 LONGEST_LINE_BYTES: Final = 1024 * 1024

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
 
 from transfer.model.errors import LocalFileError, NameClashError
+from transfer.model.values import dataclass
 from transfer.stores.local.folders import Folder, clash_error
 from transfer.stores.local.spelling import folds_names, spelling_on_disk
 from transfer.stores.local.walk import kind_of

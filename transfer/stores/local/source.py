@@ -6,15 +6,16 @@ Opening never blocks: pipes, sockets and devices are refused before they are ope
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from transfer.model.errors import LocalFileError, SourceChangedError
+from transfer.model.values import dataclass
+from transfer.stores.local.storage import is_in_memory
 from transfer.stores.local.walk import kind_of
-from transfer.system.positional import read_at
 
 _FLAGS = (
     os.O_RDONLY
@@ -23,6 +24,21 @@ _FLAGS = (
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """What tells one version of a file from others.
+
+    Attributes:
+        size: In bytes.
+        mtime_ns: In nanoseconds since the epoch.
+        identity: Device and inode; zeros where the system has none.
+    """
+
+    size: int
+    mtime_ns: int
+    identity: tuple[int, int]
 
 
 class SourceFile:
@@ -44,22 +60,22 @@ class SourceFile:
             LocalFileError: The file is missing, cannot be read or is not a regular file.
         """
         self.path = path
-        self.fd = -1
-        try:
-            _require_regular(Path(path).stat(), path)
-            self.fd = os.open(path, _FLAGS)
-            status = os.fstat(self.fd)
-            _require_regular(status, path)
-            _forget_nonblocking(self.fd)
-        except OSError as error:
-            self.close()
-            raise LocalFileError.from_os_error(error, path) from error
-        except LocalFileError:
-            self.close()
-            raise
-        self.size = status.st_size
-        self.mtime_ns = status.st_mtime_ns
-        self._identity = _identity_of(status)
+        self.fd, version = _open(path)
+        _forget_nonblocking(self.fd)
+        self._take(version)
+
+    @classmethod
+    def received(cls, fd: int, path: str, version: FileVersion) -> Self:
+        """A file that another process has opened; its descriptor is this object's to close."""
+        source = cls.__new__(cls)
+        source.fd, source.path = fd, path
+        source._take(version)  # noqa: SLF001 - one of its own kind
+        return source
+
+    @property
+    def version(self) -> FileVersion:
+        """What it was when it was opened."""
+        return FileVersion(self.size, self.mtime_ns, self._identity)
 
     def check_unchanged(self) -> None:
         """Make sure that one version of the file was read: size, time and identity are those at opening.
@@ -67,16 +83,7 @@ class SourceFile:
         Raises:
             SourceChangedError: The file was written, replaced or removed in the meantime.
         """
-        try:
-            status = Path(self.path).stat()
-        except OSError as error:
-            raise self._changed("it is no longer there") from error
-        if _identity_of(status) != self._identity:
-            raise self._changed("it was replaced by another file")
-        if status.st_size != self.size:
-            raise self._changed(f"its size went from {self.size} to {status.st_size} bytes")
-        if status.st_mtime_ns != self.mtime_ns:
-            raise self._changed("it was written to")
+        _require_unchanged(self.path, self.version)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -106,12 +113,8 @@ class SourceFile:
     ) -> None:
         self.close()
 
-    def _changed(self, reason: str) -> SourceChangedError:
-        return SourceChangedError(
-            f"the file changed while it was read: {reason}",
-            subject=self.path,
-            remedy="try again when nothing writes to it",
-        )
+    def _take(self, version: FileVersion) -> None:
+        self.size, self.mtime_ns, self._identity = version.size, version.mtime_ns, version.identity
 
 
 class ReadFile:
@@ -125,27 +128,33 @@ class ReadFile:
 
     __slots__ = ("content", "fd", "identity", "mtime_ns", "path", "size")
 
-    def __init__(self, path: str) -> None:
-        """Read a regular file. Blocks.
+    def __init__(self, path: str, *, may_wait: bool = True) -> None:
+        """Read a regular file.
+
+        Args:
+            path: As the user or the walk wrote it.
+            may_wait: False reads only what is in memory already.
 
         Raises:
             LocalFileError: As `SourceFile`.
             SourceChangedError: It changed while it was read.
+            BlockingIOError: A disk would have to be waited for.
+            NotImplementedError: The file system cannot tell that.
         """
-        with SourceFile(path) as source:
-            content = bytearray(source.size)
-            view, offset = memoryview(content), 0
-            try:
-                while offset < source.size:
-                    got = read_at(source.fd, view[offset:], offset)
-                    if got == 0:
-                        break
-                    offset += got
-            except OSError as error:
-                raise LocalFileError.from_os_error(error, path) from error
-            source.check_unchanged()
-            self.path, self.size, self.mtime_ns, self.identity = path, source.size, source.mtime_ns, source.identity
-        self.content = bytes(content)
+        fd, version = _open(path)
+        try:
+            if may_wait or is_in_memory(version.identity[0]):
+                self.content = _read_whole(fd, version.size)
+            else:
+                self.content = _read_cached(fd, version.size)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise LocalFileError.from_os_error(error, path) from error
+        finally:
+            os.close(fd)
+        _require_unchanged(path, version)
+        self.path, self.size, self.mtime_ns, self.identity = path, version.size, version.mtime_ns, version.identity
         self.fd = -1
 
     def check_unchanged(self) -> None:
@@ -166,6 +175,68 @@ class ReadFile:
         """Nothing is left to close."""
 
 
+def _open(path: str) -> tuple[int, FileVersion]:
+    """Open a regular file: its descriptor, and what it is. Raises LocalFileError."""
+    fd = -1
+    try:
+        _require_regular(os.stat(path), path)  # noqa: PTH116 - a Path for each small file would cost more than the call
+        fd = os.open(path, _FLAGS)
+        status = os.fstat(fd)
+        _require_regular(status, path)
+    except (OSError, LocalFileError) as error:
+        if fd >= 0:
+            os.close(fd)
+        if isinstance(error, LocalFileError):
+            raise
+        raise LocalFileError.from_os_error(error, path) from error
+    return fd, _version_of(status)
+
+
+def _read_whole(fd: int, size: int) -> bytes:
+    """Read what is there, up to a size; fewer bytes when the file has become shorter."""
+    parts = [os.read(fd, size)]
+    left = size - len(parts[0])
+    while left and parts[-1]:
+        parts.append(os.read(fd, left))
+        left -= len(parts[-1])
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _read_cached(fd: int, size: int) -> bytes:
+    """Read what is in the page cache (preadv2(2), RWF_NOWAIT). Raises BlockingIOError, NotImplementedError, OSError."""
+    if not hasattr(os, "RWF_NOWAIT"):
+        raise NotImplementedError
+    content = bytearray(size)
+    try:
+        got = os.preadv(fd, [content], 0, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            raise NotImplementedError from error
+        raise
+    if got != size:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return bytes(content)
+
+
+def _require_unchanged(path: str, version: FileVersion) -> None:
+    try:
+        now = _version_of(os.stat(path))  # noqa: PTH116 - as above
+    except OSError as error:
+        raise _changed(path, "it is no longer there") from error
+    if now.identity != version.identity:
+        raise _changed(path, "it was replaced by another file")
+    if now.size != version.size:
+        raise _changed(path, f"its size went from {version.size} to {now.size} bytes")
+    if now.mtime_ns != version.mtime_ns:
+        raise _changed(path, "it was written to")
+
+
+def _changed(path: str, reason: str) -> SourceChangedError:
+    return SourceChangedError(
+        f"the file changed while it was read: {reason}", subject=path, remedy="try again when nothing writes to it"
+    )
+
+
 def _require_regular(status: os.stat_result, path: str) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise LocalFileError("it is a folder", subject=path, remedy="use -r to move a folder")
@@ -183,5 +254,5 @@ def _forget_nonblocking(fd: int) -> None:
         os.set_blocking(fd, True)
 
 
-def _identity_of(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+def _version_of(status: os.stat_result) -> FileVersion:
+    return FileVersion(status.st_size, status.st_mtime_ns, (status.st_dev, status.st_ino))

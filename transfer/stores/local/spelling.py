@@ -25,7 +25,10 @@ _LOCKS: Final = tuple(threading.Lock() for _ in range(64))
 
 def lock_of_name(name: str) -> threading.Lock:
     """A lock that names which a disk may take for one share: it makes looking and renaming one step."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.casefold()).casefold())
+    if name.isascii():
+        folded = name.lower()
+    else:
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name.casefold()).casefold())
     return _LOCKS[hash(folded) % len(_LOCKS)]
 
 

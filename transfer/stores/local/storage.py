@@ -36,7 +36,7 @@ def reserve(fd: int, size: int) -> None:
     Raises:
         OSError: No space, over quota, or a size that the file system cannot hold.
     """
-    if os.fstat(fd).st_dev in _devices_in_memory():
+    if is_in_memory(os.fstat(fd).st_dev):
         _require_free(os.fstatvfs(fd), size)
         os.ftruncate(fd, size)
         return
@@ -46,6 +46,11 @@ def reserve(fd: int, size: int) -> None:
         if error.errno not in _CANNOT_RESERVE:
             raise
         os.ftruncate(fd, size)
+
+
+def is_in_memory(device: int) -> bool:
+    """Whether a device is a file system in memory: it waits for no disk, and a loss of power takes all of it."""
+    return device in _devices_in_memory()
 
 
 def sync_file(fd: int) -> None:

@@ -12,10 +12,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from transfer.model.errors import LocalFileError
+from transfer.model.values import dataclass
 from transfer.plan.filters import Wants
 from transfer.plan.wildcards import compile_pattern, literal_prefix, relative_base
 from transfer.stores.local.temporary import is_temporary

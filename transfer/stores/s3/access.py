@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
+from transfer.model.values import dataclass
 from transfer.stores.s3.credentials import Credentials
 from transfer.wire.origin import Origin
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from transfer.model.errors import ProtocolError
 from transfer.model.locations import S3Location
+from transfer.model.values import dataclass
 from transfer.stores.s3.store import Call, S3Store, embedded_error
 from transfer.stores.s3.xml_reader import Element, parse_count, parse_flag, read_tree
 

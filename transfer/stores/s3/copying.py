@@ -6,11 +6,11 @@ Each is one request, made once. No byte of the object comes here, so nothing her
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from transfer.model.locations import S3Location
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover
+from transfer.model.values import dataclass
 from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.objects import Written, written_from
 from transfer.stores.s3.store import Call, S3Store

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from transfer.model.checksums import Checksum
 from transfer.model.locations import S3Location
+from transfer.model.values import dataclass
 from transfer.stores.s3.objects import Written, written_by, written_from
 from transfer.stores.s3.store import Call, S3Store
 from transfer.stores.s3.xml import CompletedPart, build_complete, parse_complete, parse_create_upload

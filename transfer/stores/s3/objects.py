@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from transfer.integrity.verification import checksums_from_headers
@@ -14,8 +12,9 @@ from transfer.model.locations import S3Location
 from transfer.model.objects import ObjectInfo
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover
+from transfer.model.values import dataclass
 from transfer.plan.remedies import remedy_of
-from transfer.stores.s3.store import Call, S3Store, embedded_error, http_date_seconds
+from transfer.stores.s3.store import Answered, Call, S3Store, embedded_error, http_date_seconds
 from transfer.wire.connection import Body, Response
 from transfer.wire.flow import Flow
 
@@ -107,9 +106,27 @@ class Wanted:
     range: ByteRange | None = None
 
 
-@asynccontextmanager
-async def get_object(store: S3Store, wanted: Wanted) -> AsyncIterator[Response]:
-    """Open an object, or a range of it, for reading (GetObject).
+class Opened(Answered):
+    """An object, or a range of it, that is being read. A class, as `Answered` is one."""
+
+    __slots__ = ("_wanted",)
+
+    def __init__(self, store: S3Store, call: Call, wanted: Wanted, flow: Flow) -> None:
+        super().__init__(store, call, flow)
+        self._wanted = wanted
+
+    async def __aenter__(self) -> Response:
+        response = await super().__aenter__()
+        try:
+            _require_version(response, self._wanted)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, None)
+            raise
+        return response
+
+
+def get_object(store: S3Store, wanted: Wanted) -> Opened:
+    """Open an object, or a range of it, for reading (GetObject): for `async with`.
 
     The store is asked for that version alone (If-Match), and its answer is checked against it as well, since some
     stores do not look at the condition.
@@ -124,9 +141,7 @@ async def get_object(store: S3Store, wanted: Wanted) -> AsyncIterator[Response]:
         headers["if-match"] = wanted.etag
     if wanted.range is not None:
         headers["range"] = wanted.range.http_range()
-    async with store.exchange(Call("GET", wanted.location, (), headers)) as response:
-        _require_version(response, wanted)
-        yield response
+    return Opened(store, Call("GET", wanted.location, (), headers), wanted, Flow())
 
 
 async def delete_object(store: S3Store, location: S3Location, etag: str = "") -> None:

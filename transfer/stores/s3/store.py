@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from dataclasses import field
+from functools import lru_cache
 from types import TracebackType
 from typing import Final
 
 from transfer.model.errors import StoreError, TransferError
 from transfer.model.locations import S3Location
+from transfer.model.values import dataclass
 from transfer.plan.remedies import remedy_of
 from transfer.stores.s3.access import Access, BucketEndpoint
 from transfer.stores.s3.credentials import Credentials
@@ -313,10 +314,14 @@ def _store_error(location: S3Location, status: int, error: ErrorBody, headers: M
     return found
 
 
+# Objects of one tree were often written in the same second.
+@lru_cache(maxsize=64)
 def http_date_seconds(text: str | None) -> float | None:
     """Read an HTTP date (RFC 9110, section 5.6.7) as seconds since the epoch; None when it is none."""
     if not text:
         return None
+    from email.utils import parsedate_to_datetime
+
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import quote_from_bytes
 
 from transfer.model.errors import UsageError
@@ -14,6 +15,7 @@ from transfer.model.errors import UsageError
 # One look tells that a key needs no encoding, which is so for nearly every key there is.
 _is_plain_key = re.compile(r"[A-Za-z0-9._~/-]*").fullmatch
 _is_plain_value = re.compile(r"[A-Za-z0-9._~-]*").fullmatch
+_encode_odd = partial(re.compile(rb"[^A-Za-z0-9._~/-]").sub, lambda found: b"%%%02X" % found[0][0])
 
 
 def encode_key(key: str) -> str:
@@ -31,7 +33,7 @@ def encode_key(key: str) -> str:
     """
     if _is_plain_key(key):
         return key
-    return quote_from_bytes(_to_bytes(key), safe="/~")
+    return _encode_odd(_to_bytes(key)).decode("ascii")
 
 
 def encode_query(pairs: Sequence[tuple[str, str]]) -> str:

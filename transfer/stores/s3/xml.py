@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import repeat
 
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, ChecksumType
 from transfer.model.errors import ProtocolError, UsageError
+from transfer.model.values import dataclass
 from transfer.stores.s3.xml_listing import parse_list_page
 from transfer.stores.s3.xml_reader import (
     Element,
@@ -273,13 +274,13 @@ def split_deletable(keys: Iterable[str]) -> tuple[list[str], list[str]]:
     Raises:
         UsageError: A key is empty: a DELETE of that name would address the bucket.
     """
-    batch: list[str] = []
-    single: list[str] = []
-    for key in keys:
-        if not key:
-            raise UsageError("an empty key cannot be deleted")
-        (single if _uncarriable(key) else batch).append(key)
-    return batch, single
+    batch = list(keys)
+    if not all(batch):
+        raise UsageError("an empty key cannot be deleted")
+    # One look at all of them: that a key cannot be carried is rare.
+    if not _uncarriable("".join(batch)):
+        return batch, []
+    return [key for key in batch if not _uncarriable(key)], [key for key in batch if _uncarriable(key)]
 
 
 def build_delete(keys: Sequence[str], etags: Mapping[str, str] | None = None, *, quiet: bool = True) -> bytes:
@@ -296,7 +297,10 @@ def build_delete(keys: Sequence[str], etags: Mapping[str, str] | None = None, *,
     _, single = split_deletable(keys)
     if single:
         raise UsageError("the key has characters that XML cannot carry", subject=ascii(single[0]))
-    items = "".join(f"<Object><Key>{key.translate(_ESCAPED)}</Key>{_format_etag(etags, key)}</Object>" for key in keys)
+    # Escaped together: a zero, which no key has here, stands between them.
+    names = "\0".join(keys).translate(_ESCAPED).split("\0") if keys else []
+    conditions = [_format_etag(etags, key) for key in keys] if etags else repeat("", len(keys))
+    items = "".join([f"<Object><Key>{name}</Key>{etag}</Object>" for name, etag in zip(names, conditions, strict=True)])
     return _format_document("Delete", f"<Quiet>true</Quiet>{items}" if quiet else items)
 
 
@@ -329,8 +333,8 @@ def _read_checksum_type(root: Element) -> ChecksumType | None:
         raise ProtocolError(f"an unknown checksum type: {text[:40]!a}") from error
 
 
-def _format_etag(etags: Mapping[str, str] | None, key: str) -> str:
-    etag = etags.get(key) if etags else None
+def _format_etag(etags: Mapping[str, str], key: str) -> str:
+    etag = etags.get(key)
     return f"<ETag>{etag.translate(_ESCAPED)}</ETag>" if etag else ""
 
 

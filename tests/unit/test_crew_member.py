@@ -1,0 +1,155 @@
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from transfer.engine.crew.channel import Channel
+from transfer.engine.crew.member import LostError, Member
+from transfer.engine.crew.orders import REDUCERS, Cancel, DoPart, Move, OpenFile, PartDone, Settled, Share
+from transfer.engine.items import UploadItem
+from transfer.engine.range_fetching import RangeToFetch
+from transfer.engine.verifying import RangeDigest
+from transfer.model.checksums import ChecksumAlgorithm
+from transfer.model.locations import S3Location
+from transfer.model.ranges import ByteRange
+from transfer.model.receipts import Mover, Skip
+from transfer.system.forking import Forked
+
+RANGE = ByteRange(1, 0, 5)
+PART = RangeToFetch(S3Location("bucket", "key"), "etag", 5, RANGE, ChecksumAlgorithm.CRC32)
+ITEM = UploadItem("file", S3Location("bucket", "key"), 3, 4)
+
+
+def done(ticket: int, *, cancelled: bool = False) -> PartDone:
+    return PartDone(ticket, None if cancelled else RangeDigest(RANGE, b"1234"), Mover.RECV, 2)
+
+
+class Worker:
+    """What a worker is told, and one who answers as the test says."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.told: list[Any] = []
+        self.files: list[int] = []
+        self.answer: Callable[[Any], None] = lambda _: None
+        self.channel = Channel(end, REDUCERS, self._take, lambda: None)
+        self._news = asyncio.Event()
+
+    async def heard(self, kind: type[Any]) -> Any:
+        while not (found := [one for one in self.told if isinstance(one, kind)]):
+            self._news.clear()
+            await self._news.wait()
+        return found[-1]
+
+    def _take(self, message: Any, descriptor: int | None) -> None:
+        self.told.append(message)
+        if descriptor is not None:
+            self.files.append(descriptor)
+        self._news.set()
+        self.answer(message)
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[tuple[Member, Worker, list[Any]]]:
+    ours, theirs = socket.socketpair()
+    heard: list[Any] = []
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
+        member = Member(Forked(process.pid, ours), lambda _, message: heard.append(message))
+        worker = Worker(theirs)
+        yield member, worker, heard
+        worker.channel.close()
+        for descriptor in worker.files:
+            os.close(descriptor)
+        process.communicate()
+        await member.aclose()
+
+
+Pair = tuple[Member, Worker, list[Any]]
+
+
+async def test_items_are_numbered_and_held_until_they_settle(pair: Pair) -> None:
+    member, worker, _ = pair
+    assert (member.move([ITEM, ITEM]), member.move([ITEM])) == (range(2), range(2, 3))
+    order = await worker.heard(Move)
+    assert (order.first, order.items, member.held) == (2, (ITEM,), 3)
+    settled = Settled(1, Skip("file", "why not"), None)
+    worker.channel.send(settled)
+    await member.wait()
+    assert (list(member.take_settled()), list(member.take_settled()), member.held) == ([settled], [], 2)
+
+
+async def test_a_share_is_told_when_it_changes(pair: Pair) -> None:
+    member, worker, _ = pair
+    for requests in (3, 3, 5, 5):
+        member.may_make(requests)
+    member.send("last")
+    await worker.heard(str)
+    assert worker.told == [Share(3), Share(5), "last"]
+
+
+async def test_a_part_of_an_open_file_is_done_elsewhere(pair: Pair, tmp_path: Path) -> None:
+    member, worker, _ = pair
+    path = tmp_path / "file"
+    path.write_bytes(b"here")
+    busy: list[int] = []
+    worker.answer = lambda order: worker.channel.send(done(order.ticket)) if isinstance(order, DoPart) else None
+    with path.open("rb") as file:
+        number = member.open_file(file.fileno(), str(path), None)
+        found = await member.do(PART, number, lambda: busy.append(member.held))
+    order = await worker.heard(DoPart)
+    opened = await worker.heard(OpenFile)
+    assert (order.file, order.part, opened.number, opened.path) == (number, PART, number, str(path))
+    assert os.pread(worker.files[0], 9, 0) == b"here"
+    assert (found, busy, member.held) == (done(order.ticket), [1], 0)
+
+
+async def test_a_cancelled_part_is_over_when_its_worker_says_so(pair: Pair) -> None:
+    member, worker, _ = pair
+    task = asyncio.create_task(member.do(PART, 1, lambda: None))
+    order = await worker.heard(DoPart)
+    task.cancel()
+    assert await worker.heard(Cancel) == Cancel(order.ticket)
+    assert not task.done()
+    worker.channel.send(done(order.ticket, cancelled=True))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert member.held == 0
+
+
+async def test_whoever_waits_learns_that_the_worker_is_lost(pair: Pair) -> None:
+    member, worker, heard = pair
+    member.move([ITEM])
+    cancelled, waiting = (asyncio.create_task(member.do(PART, 1, lambda: None)) for _ in range(2))
+    await worker.heard(DoPart)
+    cancelled.cancel()
+    await worker.heard(Cancel)
+    worker.channel.close()
+    await member.wait()
+    with pytest.raises(LostError):
+        await waiting
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    with pytest.raises(LostError):
+        await member.do(PART, 1, lambda: None)
+    assert (member.is_lost, member.held, heard) == (True, 0, [None])
+
+
+async def test_a_worker_may_be_lost_right_after_its_last_words(pair: Pair) -> None:
+    member, worker, heard = pair
+
+    def answer(order: Any) -> None:
+        if isinstance(order, DoPart):
+            worker.channel.send(done(order.ticket))
+            asyncio.get_running_loop().call_soon(worker.channel.close)
+
+    worker.answer = answer
+    with anyio.fail_after(5):
+        found = await member.do(PART, 1, lambda: None)
+        await member.wait()
+    assert (found.result, member.is_lost, heard) == (RangeDigest(RANGE, b"1234"), True, [None])
