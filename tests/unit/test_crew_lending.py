@@ -134,7 +134,6 @@ async def test_what_a_lost_worker_had_comes_back() -> None:
         assert lending.has_ended
 
 
-@pytest.mark.xfail(reason="a worker that finds nothing small among the first items is not asked again")
 async def test_large_items_before_them_do_not_hide_the_small_ones() -> None:
     large = 10 * 64
     async with begun([SMALL_ITEM_BYTES + 1] * large + [1] * 1000) as lending:

@@ -85,19 +85,18 @@ class Backlog(Generic[T]):
         """Give some away, up to a number, when enough of them wait; none while there are few.
 
         Args:
-            most: How many to look at.
+            most: How many to look at at a time; until one of them can be given away.
             may_go: Whether one can be given away; others are kept for whoever iterates.
 
         Returns:
             Those that `return_` must be told of when they are done.
         """
-        if len(self._found) < LENT_FROM or len(self._kept) >= BACKLOG_ITEMS:
-            return []
         lent: list[T] = []
-        for item in self._popped(self._found, most):
-            (lent if may_go(item) else self._kept).append(item)
+        while most and not lent and len(self._found) >= LENT_FROM and len(self._kept) < BACKLOG_ITEMS:
+            for item in self._popped(self._found, most):
+                (lent if may_go(item) else self._kept).append(item)
         self._lent += len(lent)
-        if len(lent) < most:
+        if self._kept:
             self._news.set()
         return lent
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 from typing import Final
 
 from transfer.integrity.verification import checksums_from_headers
@@ -14,7 +16,7 @@ from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover
 from transfer.model.values import dataclass
 from transfer.plan.remedies import remedy_of
-from transfer.stores.s3.store import Answered, Call, S3Store, embedded_error, http_date_seconds
+from transfer.stores.s3.store import Call, S3Store, embedded_error, http_date_seconds
 from transfer.wire.connection import Body, Response
 from transfer.wire.flow import Flow
 
@@ -106,23 +108,28 @@ class Wanted:
     range: ByteRange | None = None
 
 
-class Opened(Answered):
+class Opened:
     """An object, or a range of it, that is being read. A class, as `Answered` is one."""
 
-    __slots__ = ("_wanted",)
+    __slots__ = ("_answered", "_wanted")
 
-    def __init__(self, store: S3Store, call: Call, wanted: Wanted, flow: Flow) -> None:
-        super().__init__(store, call, flow)
+    def __init__(self, answered: AbstractAsyncContextManager[Response], wanted: Wanted) -> None:
+        self._answered = answered
         self._wanted = wanted
 
     async def __aenter__(self) -> Response:
-        response = await super().__aenter__()
+        response = await self._answered.__aenter__()
         try:
             _require_version(response, self._wanted)
         except BaseException as error:
-            await self.__aexit__(type(error), error, None)
+            await self._answered.__aexit__(type(error), error, None)
             raise
         return response
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._answered.__aexit__(kind, error, traceback)
 
 
 def get_object(store: S3Store, wanted: Wanted) -> Opened:
@@ -141,7 +148,7 @@ def get_object(store: S3Store, wanted: Wanted) -> Opened:
         headers["if-match"] = wanted.etag
     if wanted.range is not None:
         headers["range"] = wanted.range.http_range()
-    return Opened(store, Call("GET", wanted.location, (), headers), wanted, Flow())
+    return Opened(store.exchange(Call("GET", wanted.location, (), headers)), wanted)
 
 
 async def delete_object(store: S3Store, location: S3Location, etag: str = "") -> None:
