@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-import transfer.engine.upload
+import transfer.engine.part_sending
 from tests.fault.conftest import MIB, Bench, content_of
 from tests.support.cli import COMMAND
 from tests.support.faults import DropAnswer
@@ -662,7 +662,7 @@ async def test_no_lane_is_held_while_a_file_is_digested(
         together.wait(timeout=10)
         return digest_file_range(fd, offset, length, algorithm)
 
-    monkeypatch.setattr(transfer.engine.upload, "digest_file_range", digest)
+    monkeypatch.setattr(transfer.engine.part_sending, "digest_file_range", digest)
     async with connected(store, ONE_LANE) as moving:
         outcomes = [found async for found in moving.copy_many(sources, "s3://bucket/folder/")]
     assert Counter(map(type, outcomes)) == {Receipt: len(sources)}

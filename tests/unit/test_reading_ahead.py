@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from transfer.engine import reading_ahead
 from transfer.engine.context import Context
 from transfer.engine.items import UploadItem
 from transfer.engine.reading_ahead import read_ahead
@@ -125,3 +126,17 @@ def test_half_a_file_in_the_page_cache_is_no_file(items: list[UploadItem], monke
     monkeypatch.setattr(os, "preadv", lambda *_: 1)
     with pytest.raises(BlockingIOError):
         ReadFile(items[2].path, may_wait=False)
+
+
+async def test_no_more_is_read_at_a_time_than_memory_allows(
+    threads: CountingThreads, items: list[UploadItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "is_in_memory", lambda _: False)
+    monkeypatch.setattr(source, "_read_cached", lambda *_: (_ for _ in ()).throw(BlockingIOError()))
+    monkeypatch.setattr(reading_ahead, "BATCH_BYTES", 2 * len(CONTENTS[2]))
+    large = UploadItem(items[0].path, items[0].destination, reading_ahead.SMALL_BYTES + 1)
+    batch = [items[2], large, items[2], items[0], items[2], items[1]]
+    read_items = await read(threads, batch)
+    assert [item.path for item in read_items] == [item.path for item in batch]
+    assert [item.read is None for item in read_items] == [False, True, False, False, False, False]
+    assert threads.visits == 2

@@ -5,7 +5,7 @@ What is in memory at a time is bounded by the batch. Large files are left alone:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
@@ -42,11 +42,17 @@ async def read_ahead(
     """
     reader = _Reader(context.threads)
     async for batch in batches:
-        wanted = _chosen([item_of(thing) for thing in batch])
-        for index, item in zip(wanted, await reader.read(list(wanted.values())), strict=True):
-            batch[index] = with_item(batch[index], item)
-        for thing in batch:
-            yield thing
+        for part in _cut([(thing, item_of(thing)) for thing in batch]):
+            wanted = [
+                (index, item)
+                for index, (_, item) in enumerate(part)
+                if isinstance(item, UploadItem) and _is_small(item)
+            ]
+            things = [thing for thing, _ in part]
+            for (index, _), item in zip(wanted, await reader.read([item for _, item in wanted]), strict=True):
+                things[index] = with_item(things[index], item)
+            for thing in things:
+                yield thing
 
 
 class _Reader:
@@ -78,17 +84,23 @@ class _Reader:
             return item
 
 
-def _chosen(items: Sequence[object]) -> dict[int, UploadItem]:
-    """The small files of a batch by their places, as many as memory allows; the others are read in their turn."""
-    chosen: dict[int, UploadItem] = {}
+def _cut(batch: Sequence[tuple[T, object]]) -> Iterator[list[tuple[T, object]]]:
+    """Cut a batch so that the small files of each part take no more memory than is allowed."""
+    part: list[tuple[T, object]] = []
     size = 0
-    for index, item in enumerate(items):
-        if isinstance(item, UploadItem) and item.size is not None and item.size <= SMALL_BYTES:
-            size += item.size
-            if size > BATCH_BYTES:
-                break
-            chosen[index] = item
-    return chosen
+    for thing, item in batch:
+        added = item.size or 0 if isinstance(item, UploadItem) and _is_small(item) else 0
+        if size + added > BATCH_BYTES:
+            yield part
+            part, size = [], 0
+        part.append((thing, item))
+        size += added
+    if part:
+        yield part
+
+
+def _is_small(item: UploadItem) -> bool:
+    return item.size is not None and item.size <= SMALL_BYTES
 
 
 def _read_all(items: Sequence[UploadItem]) -> list[UploadItem]:
