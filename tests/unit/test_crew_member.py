@@ -1,18 +1,15 @@
 import asyncio
 import os
-import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from transfer.engine.crew.channel import Channel
+from tests.support.crew_worker import PlayedWorker, played
 from transfer.engine.crew.member import LostError, Member
-from transfer.engine.crew.orders import REDUCERS, Cancel, DoPart, Move, OpenFile, PartDone, Settled, Share
+from transfer.engine.crew.orders import Cancel, DoPart, Move, OpenFile, PartDone, Settled, Share
 from transfer.engine.items import UploadItem
 from transfer.engine.range_fetching import RangeToFetch
 from transfer.engine.verifying import RangeDigest
@@ -20,7 +17,6 @@ from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.locations import S3Location
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Skip
-from transfer.system.forking import Forked
 
 RANGE = ByteRange(1, 0, 5)
 PART = RangeToFetch(S3Location("bucket", "key"), "etag", 5, RANGE, ChecksumAlgorithm.CRC32)
@@ -31,46 +27,16 @@ def done(ticket: int, *, cancelled: bool = False) -> PartDone:
     return PartDone(ticket, None if cancelled else RangeDigest(RANGE, b"1234"), Mover.RECV, 2)
 
 
-class Worker:
-    """What a worker is told, and one who answers as the test says."""
-
-    def __init__(self, end: socket.socket) -> None:
-        self.told: list[Any] = []
-        self.files: list[int] = []
-        self.answer: Callable[[Any], None] = lambda _: None
-        self.channel = Channel(end, REDUCERS, self._take, lambda: None)
-        self._news = asyncio.Event()
-
-    async def heard(self, kind: type[Any]) -> Any:
-        while not (found := [one for one in self.told if isinstance(one, kind)]):
-            self._news.clear()
-            await self._news.wait()
-        return found[-1]
-
-    def _take(self, message: Any, descriptor: int | None) -> None:
-        self.told.append(message)
-        if descriptor is not None:
-            self.files.append(descriptor)
-        self._news.set()
-        self.answer(message)
+Pair = tuple[Member, PlayedWorker, list[Any]]
 
 
 @pytest.fixture
-async def pair() -> AsyncIterator[tuple[Member, Worker, list[Any]]]:
-    ours, theirs = socket.socketpair()
+async def pair() -> AsyncIterator[Pair]:
     heard: list[Any] = []
-    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
-        member = Member(Forked(process.pid, ours), lambda _, message: heard.append(message))
-        worker = Worker(theirs)
+    with played() as (forked, worker):
+        member = Member(forked, lambda _, message: heard.append(message))
         yield member, worker, heard
-        worker.channel.close()
-        for descriptor in worker.files:
-            os.close(descriptor)
-        process.communicate()
-        await member.aclose()
-
-
-Pair = tuple[Member, Worker, list[Any]]
+    await member.aclose()
 
 
 async def test_items_are_numbered_and_held_until_they_settle(pair: Pair) -> None:
