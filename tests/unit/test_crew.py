@@ -4,11 +4,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
-import pytest
 
 from tests.support.crew_worker import PlayedWorker, played
 from transfer.engine.context import Context
 from transfer.engine.crew.crew import Crew, Means
+from transfer.engine.crew.once import OnceTold
 from transfer.engine.crew.orders import (
     Answer,
     Ask,
@@ -16,6 +16,7 @@ from transfer.engine.crew.orders import (
     CredentialsWanted,
     EndpointWanted,
     LeaveWanted,
+    Reached,
     Setup,
     Told,
 )
@@ -76,9 +77,9 @@ class Run:
         self.events: list[Event] = []
         self.context = SimpleNamespace(
             store=self.store,
-            attempts=SimpleNamespace(limiter=self.limiter, note_reached=lambda: None),
+            attempts=SimpleNamespace(limiter=self.limiter, note_reached=lambda: None, reached=False),
             progress=self.progress,
-            on_event=self.events.append,
+            on_event=OnceTold(self.events.append),
             options=TransferOptions(),
         )
 
@@ -101,7 +102,9 @@ async def begun() -> AsyncIterator[tuple[Run, Crew]]:
     with played() as (forked, worker):
         run = Run(worker)
         async with anyio.create_task_group() as tasks:
-            means = Means(SharedGovernor(Governor(8)), run.access, cast("Context", run.context), tasks)
+            means = Means(
+                SharedGovernor(Governor(8), run.events.append), run.access, cast("Context", run.context), tasks
+            )
             crew = Crew([forked], means, CONNECTION)
             yield run, crew
             await crew.aclose()
@@ -128,6 +131,16 @@ async def test_what_every_worker_finds_out_is_told_once() -> None:
         await run.until(lambda: run.events == [Warned("same"), Warned("other")])
 
 
+async def test_that_the_store_was_reached_is_told_once_to_all() -> None:
+    async with begun() as (run, crew):
+        crew.note_work()
+        crew.note_reached()
+        crew.note_reached()
+        await run.worker.heard(Reached)
+        await run.answer(LeaveWanted(0))
+        assert not any(isinstance(one, Reached) for one in run.worker.told)
+
+
 async def test_one_limit_of_the_rate_is_asked() -> None:
     async with begun() as (run, _):
         assert await run.answer(LeaveWanted(4096)) is None
@@ -144,16 +157,15 @@ async def test_why_there_is_no_answer_is_one_too() -> None:
 async def test_newer_credentials_are_looked_for() -> None:
     async with begun() as (run, _):
         assert await run.answer(CredentialsWanted()) == Credentials("1", "secret")
-        assert await run.answer(CredentialsWanted(renewed=True))
+        assert await run.answer(CredentialsWanted(refused=Credentials("1", "secret")))
         assert await run.answer(CredentialsWanted()) == Credentials("2", "secret")
 
 
-@pytest.mark.xfail(reason="a worker that still has the old credentials is told that there are no newer ones")
 async def test_credentials_that_another_one_has_renewed_are_newer() -> None:
     async with begun() as (run, _):
-        await run.answer(CredentialsWanted())
+        old = await run.answer(CredentialsWanted())
         await run.store.renew_credentials(run.store.credentials_generation)
-        assert await run.answer(CredentialsWanted(renewed=True))
+        assert await run.answer(CredentialsWanted(refused=old))
         assert run.access.looks == 1
 
 

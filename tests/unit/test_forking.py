@@ -63,7 +63,7 @@ def test_a_child_that_does_not_end_by_itself_is_ended() -> None:
     assert told_by(script) == ("0\n", "")
 
 
-def test_a_child_that_fails_says_why_and_returns_nowhere() -> None:
+def test_a_child_that_fails_ends_silently_and_returns_nowhere() -> None:
     script = """
     asked_to_fail = True
     (child,) = fork_all(1, answer)
@@ -73,7 +73,7 @@ def test_a_child_that_fails_says_why_and_returns_nowhere() -> None:
     """
     out, said = told_by(script)
     assert out == "1\n"
-    assert said.endswith("ValueError: on purpose\n")
+    assert said == ""
 
 
 def test_nothing_is_forked_beside_another_thread() -> None:
@@ -89,7 +89,6 @@ def test_nothing_is_forked_beside_another_thread() -> None:
     assert told_by(script) == ("False\n", "")
 
 
-@pytest.mark.xfail(reason="a signal in the first moment of a child is raised where its parent's code goes on")
 def test_ctrl_c_in_the_first_moment_of_a_child_is_its_parents_alone() -> None:
     script = """
     fork = os.fork

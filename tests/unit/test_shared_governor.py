@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from transfer.engine.crew.follower import Follower
 from transfer.engine.crew.member import Member
 from transfer.engine.crew.shared_governor import SharedGovernor, joined
+from transfer.model.events import ignore_event
 from transfer.plan.governor import Governor, Window
 
 WINDOWS = st.builds(
@@ -53,7 +54,7 @@ class Worker:
 
 def shared(limit: int, *workers: Worker) -> tuple[SharedGovernor, Seen]:
     governor = Seen(limit)
-    made = SharedGovernor(governor)
+    made = SharedGovernor(governor, ignore_event)
     made.share_with(cast("list[Member]", list(workers)))
     return made, governor
 
@@ -67,7 +68,7 @@ def window(**fields: Any) -> Window:
 
 
 def test_before_there_are_workers_all_is_for_the_first_process() -> None:
-    governor = SharedGovernor(Governor(32))
+    governor = SharedGovernor(Governor(32), ignore_event)
     assert (governor.limit, governor.total) == (32, 32)
 
 

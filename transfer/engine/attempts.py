@@ -56,6 +56,7 @@ class Attempts:
 
     Attributes:
         limiter: Slows all bodies to the rate of the run; None when there is no limit.
+        reached: Whether the store has ever answered.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Attempts:
         self.limiter: Final = limiter
         # Each process of a run has its part of what all of them may spend.
         self._budget: Final = RetryBudget(BUDGET_CAPACITY / processes)
-        self._reached = False
+        self.reached = False
 
     async def run(
         self,
@@ -124,13 +125,13 @@ class Attempts:
 
     def note_reached(self) -> None:
         """The store was reached by somebody else: it is there."""
-        self._reached = True
+        self.reached = True
 
     def ends_run(self, error: TransferError) -> bool:
         """Whether every other item would fail in the same way, so that going on only repeats the message."""
-        if isinstance(error, ConnectError) and not self._reached:
+        if isinstance(error, ConnectError) and not self.reached:
             return True
-        if isinstance(error, StoreError) and error.code == _SIGNATURE_REFUSED and self._reached:
+        if isinstance(error, StoreError) and error.code == _SIGNATURE_REFUSED and self.reached:
             # Others were accepted with the same secret: it is this key that something on the way rewrites.
             return False
         return verdict_of(error) in (Verdict.FAIL_RUN, Verdict.REFRESH)
@@ -145,7 +146,7 @@ class Attempts:
         if isinstance(error, StoreError):
             return error.code in _ABOUT_THE_USER or verdict_of(error) is Verdict.REFRESH
         # A host may be named after its bucket: where another one was reached, this one is no matter of all.
-        return not self._reached
+        return not self.reached
 
     async def _once(self, action: Callable[[Flow], Awaitable[T]], count_bytes: Callable[[int], None]) -> T:
         flow = Flow(count_bytes, self.limiter)
@@ -155,7 +156,7 @@ class Attempts:
             except BaseException:
                 flow.take_back()
                 raise
-        self._reached = True
+        self.reached = True
         self._lanes.count_request()
         self._budget.give_back()
         return result
@@ -184,7 +185,7 @@ class Attempts:
         return False
 
     def _allowed(self, error: TransferError) -> int:
-        if isinstance(error, ConnectError) and not self._reached:
+        if isinstance(error, ConnectError) and not self.reached:
             return min(self._retries, FIRST_CONNECT_RETRIES)
         return self._retries
 

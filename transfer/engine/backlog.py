@@ -107,7 +107,10 @@ class Backlog(Generic[T]):
         self._news.set()
 
     def _taken(self, most: int) -> list[T]:
+        was_full = len(self._kept) >= BACKLOG_ITEMS
         kept = self._popped(self._kept, most)
+        if was_full:
+            self._tell_listeners()
         return kept + self._popped(self._found, most - len(kept))
 
     def _popped(self, queue: deque[T], most: int) -> list[T]:

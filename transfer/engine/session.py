@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,7 +18,7 @@ from transfer.engine.memory import MemoryBudget
 from transfer.engine.second_store import open_second, second_at
 from transfer.engine.stores import attempts_at, open_store
 from transfer.engine.threads import Threads
-from transfer.model.events import EventSink, Warned
+from transfer.model.events import EventSink, Warned, ignore_event
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
 from transfer.model.values import dataclass
@@ -85,7 +85,7 @@ async def open_session(stack: AsyncExitStack, wishes: Wishes, budgets: Budgets |
     governor = _governor(wishes.options)
     if wishes.workers:
         return await _open_shared(stack, wishes, governor, store, access)
-    context = _context(wishes, store, _lanes(stack, governor, wishes), budgets or Budgets())
+    context = _context(wishes, store, _lanes(stack, governor, wishes.on_event), budgets or Budgets())
     journal = _journal(stack, wishes)
     if wishes.destination is not None:
         context.second = await open_second(stack, context, wishes.destination)
@@ -97,10 +97,12 @@ async def _open_shared(
 ) -> Session:
     """Open a run that several processes share: those that wait are set going."""
     from transfer.engine.crew.crew import Crew, Means
+    from transfer.engine.crew.once import OnceTold
     from transfer.engine.crew.shared_governor import SharedGovernor
 
-    shared = SharedGovernor(governor)
-    context = _context(wishes, store, _lanes(stack, shared, wishes), Budgets())
+    wishes = replace(wishes, on_event=OnceTold(wishes.on_event))
+    shared = SharedGovernor(governor, wishes.on_event)
+    context = _context(wishes, store, _lanes(stack, shared, ignore_event), Budgets())
     session = Session(context, access, _journal(stack, wishes), await _tasks(stack, context))
     crew = context.crew = Crew(wishes.workers, Means(shared, access, context, session.tasks), wishes.connection)
     stack.push_async_callback(crew.aclose)
@@ -121,7 +123,9 @@ async def open_beside(
         destination: A run at the other store, when there is one.
     """
     base = other.context
-    lanes = base.lanes if wishes.options.concurrency is None else _lanes(stack, _governor(wishes.options), wishes)
+    lanes = (
+        base.lanes if wishes.options.concurrency is None else _lanes(stack, _governor(wishes.options), wishes.on_event)
+    )
     context = _context(wishes, base.store, lanes, Budgets(base.threads, base.memory, base.hedges))
     if destination is not None:
         context.second = second_at(context, destination.context.store)
@@ -160,8 +164,8 @@ def _context(wishes: Wishes, store: S3Store, lanes: Lanes, budgets: Budgets) -> 
     )
 
 
-def _lanes(stack: AsyncExitStack, governor: Governing, wishes: Wishes) -> Lanes:
-    lanes = Lanes(governor, wishes.on_event)
+def _lanes(stack: AsyncExitStack, governor: Governing, on_event: EventSink) -> Lanes:
+    lanes = Lanes(governor, on_event)
     lanes.start()
     stack.callback(lanes.stop)
     return lanes

@@ -11,13 +11,16 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable
+from typing import Final
 
 from transfer.model.values import dataclass
 
 Work = Callable[[socket.socket], None]
 """What a child does; it ends when the other end of the socket is closed."""
+
+_WISHES: Final = frozenset({signal.SIGINT, signal.SIGTERM})
+"""Signals by which a user ends a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +45,34 @@ def fork_all(count: int, work: Work) -> tuple[Forked, ...]:
     # Objects that a collection in the child would touch stay shared with the parent.
     gc.freeze()
     forked: list[Forked] = []
-    for _ in range(count):
-        ours, theirs = socket.socketpair()
-        try:
-            pid = os.fork()
-        except OSError:
-            ours.close()
-            theirs.close()
-            break
-        if pid == 0:
-            # A child that kept the parent's ends would hide the parent's death from the others.
-            for other in forked:
-                other.socket.close()
-            ours.close()
-            _live(work, theirs)
-        theirs.close()
-        forked.append(Forked(pid, ours))
+    # A Ctrl-C in the midst of this would raise in a child that does not yet ignore it, or be lost.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _WISHES)
+    try:
+        while len(forked) < count and _fork(forked, work):
+            pass
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     return tuple(forked)
+
+
+def _fork(forked: list[Forked], work: Work) -> bool:
+    """Begin one more child; False when the system allows no more."""
+    ours, theirs = socket.socketpair()
+    try:
+        pid = os.fork()
+    except OSError:
+        ours.close()
+        theirs.close()
+        return False
+    if pid == 0:
+        # A child that kept the parent's ends would hide the parent's death from the others.
+        for other in forked:
+            other.socket.close()
+        ours.close()
+        _live(work, theirs)
+    theirs.close()
+    forked.append(Forked(pid, ours))
+    return True
 
 
 def reap(pid: int) -> int | None:
@@ -81,15 +95,15 @@ def _live(work: Work, end_of_socket: socket.socket) -> None:
     """The life of a child. Ctrl-C reaches the whole group of processes: what becomes of it the parent decides."""
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for wish in _WISHES:
+            signal.signal(wish, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WISHES)
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         os.dup2(null, 1)
         work(end_of_socket)
         code = 0
-    except BaseException:  # noqa: BLE001 - nothing above may run in this process
-        traceback.print_exc()
     finally:
-        # Without the ends of the interpreter: buffers and exit handlers are the parent's.
+        # Whatever was raised: nothing above may run in this process, and the parent tells of its end.
+        # Buffers and exit handlers are the parent's too.
         os._exit(code)

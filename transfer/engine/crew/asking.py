@@ -53,15 +53,16 @@ class AskingAccess(Access):
 
     def __init__(self, asking: Asking) -> None:
         self._asking: Final = asking
+        self._given: Credentials | None = None
 
     async def credentials(self) -> Credentials | None:
         """See `Access.credentials`."""
-        found: Credentials | None = await self._asking.ask(CredentialsWanted())
-        return found
+        self._given = await self._asking.ask(CredentialsWanted())
+        return self._given
 
     async def renew_credentials(self) -> bool:
         """See `Access.renew_credentials`."""
-        return bool(await self._asking.ask(CredentialsWanted(renewed=True)))
+        return bool(await self._asking.ask(CredentialsWanted(refused=self._given)))
 
     async def bucket_endpoint(self, bucket: str, region: str | None) -> BucketEndpoint:
         """See `Access.bucket_endpoint`."""

@@ -22,6 +22,7 @@ from transfer.engine.crew.orders import (
     EndpointWanted,
     LeaveWanted,
     Question,
+    Reached,
     Setup,
     Told,
 )
@@ -55,7 +56,7 @@ class Crew:
     def __init__(self, forked: Sequence[Forked], means: Means, connection: ConnectionOptions) -> None:
         """Set workers going, to reach the store by this connection; needs a running event loop."""
         self._means: Final = means
-        self._told: Final[set[str]] = set()
+        self._is_reach_told = False
         self.members = tuple(Member(one, self._hear) for one in forked)
         limiter = means.context.attempts.limiter
         step_bytes = None if limiter is None else limiter.step_bytes
@@ -70,12 +71,15 @@ class Crew:
         return self._means.governor.total
 
     def note_work(self) -> None:
-        """Somebody who had nothing to do has something now."""
+        """Somebody who had nothing to do may have something now."""
         self._means.governor.divide()
+        if self._means.context.attempts.reached:
+            self._tell_reached()
 
     def note_reached(self) -> None:
         """A worker has reached the store."""
         self._means.context.attempts.note_reached()
+        self._tell_reached()
 
     async def aclose(self) -> None:
         """Have all workers stop, and wait until they have tidied up."""
@@ -84,6 +88,12 @@ class Crew:
             async with anyio.create_task_group() as tasks:
                 for member in members:
                     tasks.start_soon(member.aclose)
+
+    def _tell_reached(self) -> None:
+        if not self._is_reach_told:
+            self._is_reach_told = True
+            for member in self.members:
+                member.send(Reached())
 
     def _hear(self, member: Member, message: Any) -> None:  # noqa: ANN401 - any report
         if message is None:
@@ -94,17 +104,9 @@ class Crew:
             for name, count in message.by_name.items():
                 setattr(self._means.context.progress, name, getattr(self._means.context.progress, name) + count)
         elif isinstance(message, Told):
-            self._tell(message)
+            self._means.context.on_event(message.event)
         elif isinstance(message, Ask):
             self._means.tasks.start_soon(self._answer, member, message)
-
-    def _tell(self, told: Told) -> None:
-        """Pass it on; what every worker finds out by itself is told once."""
-        if isinstance(told.event, Warned):
-            if told.event.message in self._told:
-                return
-            self._told.add(told.event.message)
-        self._means.context.on_event(told.event)
 
     def _lose(self, member: Member) -> None:
         if member not in self.members:
@@ -124,9 +126,12 @@ class Crew:
     async def _found_out(self, question: Question) -> Any:  # noqa: ANN401 - as many types as questions
         means = self._means
         if isinstance(question, CredentialsWanted):
-            if not question.renewed:
-                return await means.access.credentials()
-            return await means.context.store.renew_credentials(means.context.store.credentials_generation)
+            current = await means.access.credentials()
+            if question.refused is None:
+                return current
+            # Whoever fails under old ones while others have renewed them needs no newer ones than those.
+            store = means.context.store
+            return current != question.refused or await store.renew_credentials(store.credentials_generation)
         if isinstance(question, EndpointWanted):
             return await means.access.bucket_endpoint(question.bucket, question.region)
         assert isinstance(question, LeaveWanted)  # noqa: S101 - the only one left, for the type checker

@@ -87,12 +87,14 @@ async def lend(
     """
     lent: dict[int, T] = {}
     backlog.listeners.append(member.wake)
-    while not member.is_lost:
+    while True:
         for settled in member.take_settled():
             thing = lent.pop(settled.number)
             if settled.outcome is not None:
                 await settle(settled)
             backlog.return_(1, [thing] if settled.outcome is None else [])
+        if member.is_lost:
+            break
         room = max(LENT_BATCHES * BATCH_ITEMS, 2 * member.share) - len(lent)
         things = backlog.lend(BATCH_ITEMS, lambda thing: item_of(thing) is not None) if room >= BATCH_ITEMS else []
         if things:

@@ -21,6 +21,7 @@ from transfer.model.progress import Progress
 from transfer.model.receipts import Mover, Outcome, Receipt
 from transfer.model.values import dataclass
 from transfer.stores.local.source import FileVersion
+from transfer.stores.s3.credentials import Credentials
 
 Note = tuple[str, str, int]
 """What is remembered of a finished item: its name, its fingerprint, its size in bytes."""
@@ -108,6 +109,11 @@ class Cancel:
     ticket: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The store was reached by somebody: what cannot be connected to now is an outage, not a wrong address."""
+
+
 # From a worker.
 
 
@@ -165,9 +171,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class CredentialsWanted:
-    """The current credentials; newer ones when the store calls the current ones expired."""
+    """The current credentials.
 
-    renewed: bool = False
+    Attributes:
+        refused: Those that the store calls expired: the answer is whether there are others.
+    """
+
+    refused: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True)

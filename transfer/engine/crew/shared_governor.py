@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from transfer.engine.crew.member import Member
+from transfer.model.events import ConcurrencyChanged, EventSink
 from transfer.plan.governor import Governor, Window
 from transfer.plan.processes import shares
 
@@ -18,9 +19,10 @@ class SharedGovernor:
         limit: How many requests the first process may have in flight.
     """
 
-    def __init__(self, governor: Governor) -> None:
-        """Share what `governor` allows; nobody else asks it from now on."""
+    def __init__(self, governor: Governor, on_event: EventSink) -> None:
+        """Share what `governor` allows; nobody else asks it from now on. Changes of the whole are told."""
         self.limit = governor.limit
+        self._on_event: Final = on_event
         self._governor: Final = governor
         self._members: Sequence[Member] = ()
         self._windows: dict[int, Window] = {}
@@ -47,7 +49,9 @@ class SharedGovernor:
 
     def observe(self, window: Window) -> int:
         """Learn from the first process's window and the last ones of the others; its share from now on."""
-        self._governor.observe(joined(window, tuple(self._windows.values())))
+        before = self._governor.limit
+        if self._governor.observe(joined(window, tuple(self._windows.values()))) != before:
+            self._on_event(ConcurrencyChanged(self._governor.limit))
         self._windows = {pid: replace(seen, slowdowns=0, timeouts=0) for pid, seen in self._windows.items()}
         self.divide()
         return self.limit

@@ -34,6 +34,7 @@ from transfer.engine.crew.orders import (
     Move,
     OpenFile,
     PartDone,
+    Reached,
     Settled,
     Setup,
     Share,
@@ -132,6 +133,8 @@ class _Worker:
         elif isinstance(order, Share):
             self._governor.limit = order.requests
             self._lanes.admit()
+        elif isinstance(order, Reached):
+            self._context.attempts.note_reached()
         elif isinstance(order, Answer):
             self._asking.answered(order)
 
