@@ -31,6 +31,8 @@ def engine() -> Iterator[Script]:
         (["cp", "a", "s3://b", "--sse", "aes"], ["--sse", "aes"]),
         (["ls", "--addressing-style", "host"], ["--addressing-style", "host"]),
         (["cp", "a", "s3://b", "--concurrency", "0"], ["--concurrency", "'0'"]),
+        (["cp", "a", "s3://b", "--processes", "0"], ["--processes", "'0'"]),
+        (["cp", "a", "s3://b", "--processes", "65"], ["--processes", "'65'", "64"]),
         (["cp", "a", "s3://b", "--retries", "few"], ["--retries", "'few'"]),
         (["ls", "--stall-timeout", "nan"], ["--stall-timeout", "'nan'"]),
         (["cp", "a", "s3://b", "--part-size", "1MiB"], ["--part-size", "'1MiB'", "5 MiB"]),

@@ -24,6 +24,7 @@ from transfer.model.objects import ObjectProperties
 from transfer.model.options import CopyDirective, TransferOptions, UnsafeKeyPolicy
 from transfer.model.values import dataclass
 from transfer.plan.parts import check_part_size
+from transfer.plan.processes import MOST
 from transfer.plan.sizes import parse_size_bytes
 
 _WHAT = "What to move"
@@ -189,7 +190,7 @@ class TransferFlags:
         """
         return TransferOptions(
             concurrency=whole_number("--concurrency", self.concurrency, smallest=1),
-            processes=whole_number("--processes", self.processes, smallest=1),
+            processes=whole_number("--processes", self.processes, smallest=1, largest=MOST),
             part_size_bytes=None if self.part_size is None else _part_size_bytes(self.part_size),
             limit_rate_bytes_per_second=None if self.limit_rate is None else _rate(self.limit_rate),
             checksum=self.checksum,

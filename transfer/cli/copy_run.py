@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Final
 
 from transfer.cli.list_flags import ListFlags
 from transfer.cli.transfer_run import TransferRun
@@ -11,6 +12,9 @@ from transfer.model.receipts import Outcome
 if TYPE_CHECKING:
     from transfer.engine.outcomes import OutcomeStream
     from transfer.engine.transfer import Transfer
+
+ONE_REQUEST_BYTES: Final = 8 * 1024 * 1024
+"""What has no more parts than one is no work for two."""
 
 
 class CopyRun(TransferRun):
@@ -26,6 +30,13 @@ class CopyRun(TransferRun):
     recursive = raw = moves = removes_unverified = False
     listing = ListFlags()
 
+    @property
+    def may_share(self) -> bool:
+        """Whether there may be work for several processes: not for some small files that were named."""
+        return super().may_share and (
+            self.recursive or self.listing.from_file is not None or not all(map(_is_small_file, self.sources))
+        )
+
     def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:
         """Start the work."""
         how = {"recursive": self.recursive, "raw": self.raw, "dry_run": self.tally.is_dry_run}
@@ -36,3 +47,11 @@ class CopyRun(TransferRun):
         if self.moves:
             return transfer.move_many(self.sources, self.destination, **how, **removes)
         return transfer.copy_many(self.sources, self.destination, **how)
+
+
+def _is_small_file(source: str) -> bool:
+    """Whether it is a local file that moves in one request."""
+    try:
+        return os.stat(source).st_size <= ONE_REQUEST_BYTES  # noqa: PTH116 - sources are text
+    except (OSError, ValueError):
+        return False

@@ -8,17 +8,19 @@ from transfer.model.errors import UsageError
 from transfer.plan.durations import parse_duration_seconds
 
 
-def whole_number(option: str, text: str | None, *, smallest: int) -> int | None:
+def whole_number(option: str, text: str | None, *, smallest: int, largest: int | None = None) -> int | None:
     """Read a count; None stays None.
 
     Raises:
-        UsageError: The text is no whole number, or one below `smallest`.
+        UsageError: The text is no whole number, or one below `smallest` or above `largest`.
     """
     if text is None:
         return None
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 9 or int(digits) < smallest:
         raise UsageError(f"{text!r} is no whole number from {smallest} up", subject=option, remedy="write such as 8")
+    if largest is not None and int(digits) > largest:
+        raise UsageError(f"{text!r} is more than {largest}", subject=option, remedy="write such as 8")
     return int(digits)
 
 

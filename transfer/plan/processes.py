@@ -9,6 +9,8 @@ from transfer.model.options import TransferOptions
 
 MOST_AUTOMATIC: Final = 8
 """More are begun only when asked for: each costs some ten megabytes, and eight fill any network card of today."""
+MOST: Final = 64
+"""More are refused: a thousand would take all the memory of a machine."""
 
 
 def process_count(options: TransferOptions, cores: int) -> int:
