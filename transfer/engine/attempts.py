@@ -195,6 +195,10 @@ class Attempts:
         if not self._budget.take():
             delay_seconds = max(delay_seconds, BACKOFF_CAP_SECONDS)
         self._on_event(RequestRetried(str(location), spent, delay_seconds, error.message))
+        if not self.reached:
+            # As long as nobody knows whether the store is there at all, no others take their place.
+            await anyio.sleep(delay_seconds)
+            return
         self._lanes.begin_pause()
         try:
             await anyio.sleep(delay_seconds)

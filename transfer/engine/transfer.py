@@ -77,7 +77,8 @@ class Transfer:
             on_event: Told of retries, warnings and changes of concurrency, in the event loop; must not block.
             destination: Another store, to which copies from bucket to bucket go through this process; all else is
                 done at the first one.
-            workers: Processes of `transfer.engine.crew.hiring` that take part in copies; they end with the context.
+            workers: Processes of `transfer.engine.crew.hiring`, which the command line begins. They take part in one
+                copy, move or sync, and end with the context.
 
         Raises:
             UsageError: An option is out of bounds.

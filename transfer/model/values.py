@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(cls: Any = None, /, *, frozen: bool = False, slots: bool = False, **others: bool) -> Any:  # noqa: ANN401 - as the standard library's
-        """As the standard library's in every respect; it is also what makes all that is not frozen with slots."""
+        """As the standard library's, for fields that have at most a default; it also makes all other classes."""
         if cls is None:
             return partial(dataclass, frozen=frozen, slots=slots, **others)
         if not (frozen and slots) or others or hasattr(cls, "__post_init__"):

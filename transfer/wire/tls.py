@@ -138,7 +138,7 @@ class TlsStream(PlainStream):
 
     def is_stale(self) -> bool:
         """See `ByteStream.is_stale`; what was received already and nobody asked for counts too."""
-        return bool(self._incoming.pending or self._tls.pending()) or super().is_stale()
+        return self._has_received() or super().is_stale()
 
     def rest(self) -> None:
         """See `ByteStream.rest`: later connections resume what the server has offered by now."""
@@ -148,6 +148,9 @@ class TlsStream(PlainStream):
         session = self._tls.session
         if session is not None and session.has_ticket:
             self._client.sessions[self._origin] = session
+
+    def _has_received(self) -> bool:
+        return bool(self._early or self._incoming.pending or self._tls.pending())
 
     def _has_shaken_hands(self) -> bool:
         try:
@@ -187,7 +190,8 @@ class TlsStream(PlainStream):
     async def _wait_to_receive(self) -> None:
         """Wait until there is something to receive; TLS may have to send for that first."""
         await self._answer_peer()
-        await super()._wait_to_receive()
+        if not self._has_received():
+            await super()._wait_to_receive()
 
     async def _wait_to_send(self) -> None:
         """Wait until more can be sent.

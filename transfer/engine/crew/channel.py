@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copyreg
 import io
+import os
 import pickle
 import socket
 from collections import deque
@@ -70,6 +71,8 @@ class Channel:
         self._loop.remove_writer(self._socket.fileno())
         self._socket.close()
         self._unsent.clear()
+        while self._files:
+            os.close(self._files.popleft())
 
     def _pack(self) -> None:
         messages, self._waiting = self._waiting, []
@@ -113,31 +116,31 @@ class Channel:
 
     def _read(self) -> None:
         try:
-            data, files, _, _ = socket.recv_fds(self._socket, _READ_BYTES, 16)
+            data, files, flags, _ = socket.recv_fds(self._socket, _READ_BYTES, 16)
         except BlockingIOError:
             return
         except OSError:
-            data, files = b"", []
+            data, files, flags = b"", [], 0
         self._files.extend(files)
-        if not data:
+        # A file that this process could not take is gone (recvmsg(2)): nobody knows any more which file is whose.
+        if not data or flags & socket.MSG_CTRUNC:
             self._end()
             return
         self._received += data
         self._unpack()
 
     def _unpack(self) -> None:
-        received, start = self._received, 0
-        while len(received) - start >= _HEAD.size:
-            length, has_file = _HEAD.unpack_from(received, start)
-            begin = start + _HEAD.size
-            if len(received) < begin + length:
-                break
-            messages = pickle.loads(memoryview(received)[begin : begin + length])  # noqa: S301 - our own child's
-            start = begin + length
+        while self._is_open and len(self._received) >= _HEAD.size:
+            length, has_file = _HEAD.unpack_from(self._received)
+            end = _HEAD.size + length
+            if len(self._received) < end:
+                return
+            body = bytes(memoryview(self._received)[_HEAD.size : end])
+            # Before anything can go wrong: no message may come twice.
+            del self._received[:end]
             descriptor = self._files.popleft() if has_file else None
-            for message in messages:
+            for message in pickle.loads(body):  # noqa: S301 - our own child's
                 self._take(message, descriptor)
-        del received[:start]
 
     def _end(self) -> None:
         if self._is_open:

@@ -88,11 +88,13 @@ async def lend(
     lent: dict[int, T] = {}
     backlog.listeners.append(member.wake)
     while True:
-        for settled in member.take_settled():
-            thing = lent.pop(settled.number)
-            if settled.outcome is not None:
-                await settle(settled)
-            backlog.return_(1, [thing] if settled.outcome is None else [])
+        # Until nothing has settled while that was told: what a lost worker has done is not to be done again.
+        while news := member.take_settled():
+            for settled in news:
+                thing = lent.pop(settled.number)
+                if settled.outcome is not None:
+                    await settle(settled)
+                backlog.return_(1, [thing] if settled.outcome is None else [])
         if member.is_lost:
             break
         room = max(LENT_BATCHES * BATCH_ITEMS, 2 * member.share) - len(lent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -84,7 +85,9 @@ class Member:
     def open_file(self, fd: int, path: str, version: FileVersion | None) -> int:
         """Let it use an open file; the number by which `do` names it."""
         self._count += 1
-        self._channel.send_with_file(OpenFile(self._count, path, version), fd)
+        status = os.fstat(fd)
+        order = OpenFile(self._count, path, (status.st_dev, status.st_ino), version)
+        self._channel.send_with_file(order, fd)
         return self._count
 
     def close_file(self, number: int) -> None:
@@ -113,12 +116,19 @@ class Member:
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
-            self.send(Cancel(ticket))
-            with anyio.CancelScope(shield=True), suppress(LostError):
-                await done
+            await self._stopped(ticket, done)
             raise
         finally:
             del self._parts[ticket]
+
+    async def _stopped(self, ticket: int, done: asyncio.Future[PartDone]) -> None:
+        """Have it stop a part, and wait until it has; one that does not answer is ended, which stops it as well."""
+        self.send(Cancel(ticket))
+        with anyio.move_on_after(ENDING_SECONDS, shield=True), suppress(LostError):
+            await asyncio.shield(done)
+            return
+        if not done.done():
+            end(self.pid)
 
     def take_settled(self) -> Sequence[Settled]:
         """What has settled since the last time."""
@@ -140,9 +150,11 @@ class Member:
         looks = int(ENDING_SECONDS / _LOOK_SECONDS)
         for _ in range(looks):
             if reap(self.pid) is not None:
-                return
+                break
             await anyio.sleep(_LOOK_SECONDS)
-        end(self.pid)
+        else:
+            end(self.pid)
+        self._give_up_parts()
 
     def _take(self, message: Any, descriptor: int | None) -> None:  # noqa: ANN401, ARG002 - workers send no files
         if isinstance(message, Settled):
@@ -160,8 +172,12 @@ class Member:
     def _lost(self) -> None:
         self.is_lost = True
         self.held = 0
+        self._give_up_parts()
+        self.wake()
+        self._hear(self, None)
+
+    def _give_up_parts(self) -> None:
+        """Its process has ended: nothing is done any more for what it had in hand."""
         for waiting in self._parts.values():
             if not waiting.done():
                 waiting.set_exception(LostError)
-        self.wake()
-        self._hear(self, None)

@@ -78,11 +78,13 @@ class OpenFile:
     Attributes:
         number: Names it from now on.
         path: For messages, and for the look whether a source is still the same.
+        identity: Device and inode of the file that must have come.
         version: What a source was when it was opened; None for a file that is written.
     """
 
     number: int
     path: str
+    identity: tuple[int, int]
     version: FileVersion | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from typing import Final
@@ -20,7 +21,7 @@ from transfer.integrity.proof import SentPart
 from transfer.model.errors import TransferError
 from transfer.model.receipts import Mover
 from transfer.model.values import dataclass
-from transfer.stores.local.source import FileVersion, SourceFile
+from transfer.stores.local.source import SourceFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,18 @@ class PartWork:
         self._scopes: dict[int, anyio.CancelScope] = {}
 
     def open(self, file: OpenFile, descriptor: int) -> None:
-        """Use a file from now on."""
-        version = file.version
+        """Use a file from now on.
+
+        Raises:
+            OSError: Another file has come than the one that is meant.
+        """
+        status = os.fstat(descriptor)
+        if (status.st_dev, status.st_ino) != file.identity:
+            raise OSError(errno.EBADF, "another file came along", file.path)
         self._files[file.number] = (
             _Received(descriptor, file.path)
-            if version is None
-            else SourceFile.received(
-                descriptor, file.path, FileVersion(version.size, version.mtime_ns, version.identity)
-            )
+            if file.version is None
+            else SourceFile.received(descriptor, file.path, file.version)
         )
 
     def close(self, file: CloseFile) -> None:

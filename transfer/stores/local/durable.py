@@ -165,7 +165,10 @@ class DurableFile:
             raise ValueError(f"{self.path} was committed or discarded before")
         try:
             self._finish_contents(mtime_ns)
-            with lock_of_name(self._name):
+            with (
+                lock_of_name(self._name),
+                self._folder.locked() if self._place.keeps_spelling else contextlib.nullcontext(),
+            ):
                 require_replaceable(self._folder, self._place)
                 self._require_own(self._temporary)
                 self._folder.replace(self._temporary, self._name)

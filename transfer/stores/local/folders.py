@@ -12,16 +12,26 @@ import contextlib
 import errno
 import os
 import stat
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from transfer.model.errors import LocalFileError, NameClashError, TransferError, UnsafeKeyError
 from transfer.stores.local.storage import sync_folder
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]  # Windows has none
 
 BY_DESCRIPTOR = {os.open, os.mkdir, os.stat, os.unlink, os.readlink, os.rename} <= os.supports_dir_fd
 """Whether this system opens, makes, renames and removes names relative to a folder's descriptor."""
 
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_LOCK_TRIALS = 1000
+_LOCK_PAUSE_SECONDS = 0.001
+"""A second in all: what is done under the lock takes some microseconds."""
 _UNNAMED: int = getattr(os, "O_TMPFILE", 0)
 
 
@@ -46,6 +56,21 @@ class Folder:
         """
         status = os.stat(self.path or os.curdir) if self._fd is None else os.fstat(self._fd)  # noqa: PTH116 - one for both
         return status.st_dev, status.st_ino
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes of this program from looking and renaming in between.
+
+        Without locks, or when nobody lets go of one, all goes on as if there were no other process.
+        """
+        fd = None if fcntl is None else self._fd
+        if fd is None or not _lock(fd):
+            yield
+            return
+        try:
+            yield
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
 
     def path_of(self, name: str) -> str:
         """How the user would write the name of something in this folder."""
@@ -270,3 +295,16 @@ def _make_root(root: Path) -> None:
 
 def _real(path: Path) -> str:
     return os.path.normcase(path)
+
+
+def _lock(fd: int) -> bool:
+    for _ in range(_LOCK_TRIALS):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        except OSError:
+            return False
+        else:
+            return True
+    return False

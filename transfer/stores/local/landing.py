@@ -9,6 +9,7 @@ in memory.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,10 @@ class _OpenFolder:
 
 
 class OpenFolders:
-    """The folders that files went to last, kept open. Not for several threads at a time."""
+    """The folders that files went to last, kept open. Not for several threads at a time.
+
+    A folder that was renamed is still the same one through a link that has taken its place.
+    """
 
     def __init__(self) -> None:
         self._open: Final[dict[tuple[str, str], _OpenFolder]] = {}
@@ -110,7 +114,8 @@ def land(files: Sequence[WholeFile], folders: OpenFolders) -> list[str | Transfe
 
     Returns:
         For each file its path as the user would write it, or why it could not be landed: NameClashError, UnsafeKeyError
-        or LocalFileError, as `DurableFile` raises them. Nothing of it stays behind then.
+        or LocalFileError, as `DurableFile` raises them. Nothing of it stays behind then, unless all that failed is
+        making the folder's names durable.
     """
     results: list[str | TransferError] = [""] * len(files)
     by_folder: dict[tuple[str, str], list[int]] = {}
@@ -160,7 +165,9 @@ def _land_unnamed(place: _OpenFolder, name: str, file: WholeFile) -> bool:
     except (OSError, OverflowError):
         return False
     finally:
-        os.close(fd)
+        # On a disk fsync has spoken by now.
+        with contextlib.suppress(OSError):
+            os.close(fd)
     return True
 
 

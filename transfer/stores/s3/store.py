@@ -277,6 +277,9 @@ class S3Store:
     async def _check_credentials(self) -> None:
         found = await self._access.credentials()
         if found != self._credentials:
+            if self._credentials is not None:
+                # Whoever was refused with the old ones needs no newer ones than these.
+                self._generation += 1
             self._signers.clear()
             self._credentials = found
         self._checked_seconds = time.monotonic()
