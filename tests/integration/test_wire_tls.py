@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.certificates import make_certificate
 from tests.support.http_server import Handler, HttpServer, Peer, server_context
+from transfer.model.receipts import Mover
 from transfer.wire.connection import Request
 from transfer.wire.dial import Dialer
 from transfer.wire.flow import Flow
@@ -101,3 +102,25 @@ async def test_records_nobody_asked_for_cost_the_connection(certificates: tuple[
             assert len(rig.resumed) == 2
     finally:
         os.close(fd)
+
+
+async def test_an_early_answer_is_read_whole_although_its_body_comes_later(certificates: tuple[str, str, str]) -> None:
+    is_reading, is_over = asyncio.Event(), asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\n")
+        await is_reading.wait()
+        await peer.send(b"denied")
+        await is_over.wait()
+
+    async with serving(handle, certificates) as rig:
+        request = Request("PUT", "/x", body=bytes(8 * 1024 * 1024))
+        # Far below the deadline for a stall: the answer is there.
+        async with asyncio.timeout(5), rig.pool.exchange(rig.origin(), request, Flow()) as response:
+            assert (response.status, response.sent_by) == (403, Mover.NONE)
+            body = asyncio.create_task(response.read())
+            # Its turn comes before the server's.
+            is_reading.set()
+            assert await body == b"denied"
+        is_over.set()

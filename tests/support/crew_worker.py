@@ -1,6 +1,6 @@
 """A worker as a test plays it: it keeps what it is told and says what the test wants.
 
-Owns its end of the socket and the process whose end counts as the worker's.
+Owns its end of the socket and the process whose end counts as the worker's; that of a deaf one hears nothing.
 """
 
 import asyncio
@@ -59,3 +59,15 @@ def played() -> Iterator[tuple[Forked, PlayedWorker]]:
             worker.channel.close()
             for descriptor in worker.files:
                 os.close(descriptor)
+
+
+@contextmanager
+def deaf() -> Iterator[Forked]:
+    """A worker that lives, keeps its socket open and never reads from it."""
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen(["sleep", "600"], pass_fds=[theirs.fileno()]) as process:
+        theirs.close()
+        try:
+            yield Forked(process.pid, ours)
+        finally:
+            process.kill()

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
+import pytest
 
 from tests.support.crew_worker import PlayedWorker, played
 from transfer.engine.context import Context
@@ -23,12 +24,16 @@ from transfer.engine.crew.orders import (
 from transfer.engine.crew.shared_governor import SharedGovernor
 from transfer.model.errors import ConfigurationError
 from transfer.model.events import Event, Warned
+from transfer.model.locations import S3Location
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.progress import Progress
 from transfer.plan.governor import Governor
+from transfer.stores.s3 import store as store_module
 from transfer.stores.s3.access import Access, BucketEndpoint
 from transfer.stores.s3.credentials import Credentials
-from transfer.stores.s3.store import S3Store
+from transfer.stores.s3.store import Call, S3Store
+from transfer.wire.flow import Flow
+from transfer.wire.origin import parse_origin
 from transfer.wire.pool import ConnectionPool
 
 CONNECTION = ConnectionOptions("http://127.0.0.1:1")
@@ -51,6 +56,10 @@ class Rotated(Access):
 
     async def bucket_endpoint(self, bucket: str, region: str | None) -> BucketEndpoint:
         raise ConfigurationError("no such place", subject=f"{bucket} in {region}")
+
+
+async def found(bucket: str, region: str | None) -> BucketEndpoint:
+    return BucketEndpoint(parse_origin("http://127.0.0.1:1")[0], f"/{bucket}", region or "us-east-1")
 
 
 class Limiter:
@@ -167,6 +176,22 @@ async def test_credentials_that_another_one_has_renewed_are_newer() -> None:
         await run.store.renew_credentials(run.store.credentials_generation)
         assert await run.answer(CredentialsWanted(refused=old))
         assert run.access.looks == 1
+
+
+async def test_newer_credentials_that_a_look_finds_are_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    access = Rotated()
+    monkeypatch.setattr(access, "bucket_endpoint", found)
+    monkeypatch.setattr(store_module, "CREDENTIALS_CHECK_SECONDS", -1.0)
+    store = S3Store(access, cast("ConnectionPool", SimpleNamespace(exchange=lambda *_: None)))
+    call = Call("GET", S3Location("bucket", "key"))
+    await store.begin(call, Flow())
+    old = store.credentials_generation
+    await store.begin(call, Flow())
+    assert store.credentials_generation == old
+    access.number = 2
+    await store.begin(call, Flow())
+    assert await store.renew_credentials(old)
+    assert access.looks == 0
 
 
 async def test_a_lost_worker_is_told_once_and_taken_from_the_crew() -> None:

@@ -1,7 +1,9 @@
 import asyncio
 import os
+import resource
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ class End:
         self.found: list[Any] = []
         self.files: list[int] = []
         self.ends = 0
+        self.refused: Any = None
         self._news = asyncio.Event()
         self.channel = Channel(end, {}, self._take, self._end)
 
@@ -30,6 +33,8 @@ class End:
         if descriptor is not None:
             self.files.append(descriptor)
         self._news.set()
+        if message == self.refused:
+            raise ValueError(message)
 
     def _end(self) -> None:
         self.ends += 1
@@ -126,3 +131,44 @@ async def test_a_closed_one_takes_nothing_any_more(ends: tuple[End, End]) -> Non
     here.channel.send("after")
     await here.until(lambda: here.ends > 0)
     assert there.found == []
+
+
+@contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    """Those that are open stay open; no other one can be had."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_file_that_cannot_be_taken_ends_it_and_none_takes_its_place(
+    ends: tuple[End, End], tmp_path: Path
+) -> None:
+    here, there = ends
+    path = tmp_path / "file"
+    path.touch()
+    with path.open("rb") as file:
+        with no_more_descriptors():
+            here.channel.send_with_file("first", file.fileno())
+            # The message is at the other end already: it is read in the next turns of the loop.
+            for _ in range(3):
+                await asyncio.sleep(0)
+        here.channel.send_with_file("second", file.fileno())
+    await there.until(lambda: bool(there.ends or there.found))
+    assert (there.found, there.files, there.ends) == ([], [], 1)
+
+
+async def test_a_message_whose_handling_fails_comes_once(ends: tuple[End, End]) -> None:
+    here, there = ends
+    errors: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: errors.append(what["exception"]))
+    there.refused = "refused"
+    here.channel.send("refused")
+    await there.until(lambda: len(there.found) == 1)
+    here.channel.send("next")
+    await there.until(lambda: len(there.found) == 2)
+    assert there.found == ["refused", "next"]
+    assert [type(error) for error in errors] == [ValueError]

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -62,10 +62,12 @@ class Lending:
     worker: Worker
     told: list[Settled] = field(default_factory=list)
     has_ended: bool = False
+    on_told: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         async def settle(settled: Settled) -> None:
             self.told.append(settled)
+            self.on_told()
 
         await lend(cast("Member", self.worker), self.backlog, small_item, settle, lambda: None)
         self.has_ended = True
@@ -132,6 +134,22 @@ async def test_what_a_lost_worker_had_comes_back() -> None:
         lending.worker.lose()
         assert sorted(await lending.rest()) == names(range(3, 256))
         assert lending.has_ended
+
+
+async def test_what_settles_while_another_is_told_is_told_although_the_worker_is_lost_then() -> None:
+    async with begun([1] * 256) as lending:
+        worker = lending.worker
+
+        def last_words() -> None:
+            lending.on_told = lambda: None
+            worker.settle(range(1, 3), Skip("file", "reason"))
+            worker.lose()
+
+        lending.on_told = last_words
+        worker.settle([0], Skip("file", "reason"))
+        await anyio.wait_all_tasks_blocked()
+        assert [settled.number for settled in lending.told] == [0, 1, 2]
+        assert sorted(await lending.rest()) == names(range(3, 256))
 
 
 async def test_large_items_before_them_do_not_hide_the_small_ones() -> None:

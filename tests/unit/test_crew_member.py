@@ -7,7 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.crew_worker import PlayedWorker, played
+from tests.support.crew_worker import PlayedWorker, deaf, played
+from transfer.engine.crew import member as member_module
 from transfer.engine.crew.member import LostError, Member
 from transfer.engine.crew.orders import Cancel, DoPart, Move, OpenFile, PartDone, Settled, Share
 from transfer.engine.items import UploadItem
@@ -119,3 +120,43 @@ async def test_a_worker_may_be_lost_right_after_its_last_words(pair: Pair) -> No
         found = await member.do(PART, 1, lambda: None)
         await member.wait()
     assert (found.result, member.is_lost, heard) == (RangeDigest(RANGE, b"1234"), True, [None])
+
+
+@pytest.fixture
+async def deaf_member(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Member]:
+    monkeypatch.setattr(member_module, "ENDING_SECONDS", 0.02)
+    with deaf() as forked:
+        member = Member(forked, lambda *_: None)
+        yield member
+        await member.aclose()
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_worker_that_does_not_stop_a_cancelled_part_is_ended(deaf_member: Member) -> None:
+    cancelled, waiting = (asyncio.create_task(deaf_member.do(PART, 1, lambda: None)) for _ in range(2))
+    with anyio.fail_after(5):
+        await anyio.wait_all_tasks_blocked()
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        assert not lives(deaf_member.pid)
+        with pytest.raises(LostError):
+            await waiting
+    assert (deaf_member.is_lost, deaf_member.held) == (True, 0)
+
+
+async def test_whoever_waits_for_a_worker_that_is_closed_learns_of_it(deaf_member: Member) -> None:
+    waiting = asyncio.create_task(deaf_member.do(PART, 1, lambda: None))
+    with anyio.fail_after(5):
+        await anyio.wait_all_tasks_blocked()
+        await deaf_member.aclose()
+        assert not lives(deaf_member.pid)
+        with pytest.raises(LostError):
+            await waiting

@@ -1,12 +1,15 @@
 import copyreg
 import io
+import os
 import pickle
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from transfer.engine.crew.orders import COUNTERS, REDUCERS, Move, PartDone, Settled, Setup
+from transfer.engine.crew.orders import COUNTERS, REDUCERS, CloseFile, Move, OpenFile, PartDone, Settled, Setup
+from transfer.engine.crew.part_work import PartWork
 from transfer.engine.items import DownloadItem, UploadItem
 from transfer.engine.verifying import RangeDigest
 from transfer.integrity.proof import SentPart
@@ -83,3 +86,16 @@ def test_what_is_pickled_by_its_fields_can_be_made_of_them(kind: type[Any]) -> N
 def test_workers_count_what_is_a_number() -> None:
     assert {type(getattr(Progress(), name)) for name in COUNTERS} == {int}
     assert {"bytes_moved", "bytes_planned", "retries"} <= set(COUNTERS)
+
+
+def test_another_file_than_the_one_that_is_meant_is_refused(tmp_path: Path) -> None:
+    meant, other = tmp_path / "meant", tmp_path / "other"
+    meant.touch()
+    other.touch()
+    status = meant.stat()
+    order = OpenFile(1, str(meant), (status.st_dev, status.st_ino), None)
+    parts = PartWork(lambda _: None)
+    with other.open("rb") as file, pytest.raises(OSError, match="another file"):
+        parts.open(order, file.fileno())
+    parts.open(order, os.open(meant, os.O_RDONLY))
+    parts.close(CloseFile(1))

@@ -1,7 +1,7 @@
 import pytest
 
 from transfer.model.errors import UsageError
-from transfer.plan.rate import TokenBucket
+from transfer.plan.rate import TokenBucket, parts_at_once
 
 
 def test_a_burst_goes_at_once_and_the_rest_waits() -> None:
@@ -32,3 +32,10 @@ def test_a_clock_that_steps_back_gives_no_bytes() -> None:
 def test_a_rate_must_be_above_zero(rate: float) -> None:
     with pytest.raises(UsageError, match="--limit-rate"):
         TokenBucket(rate, 1)
+
+
+@pytest.mark.parametrize(
+    ("rate", "part_size", "parts"), [(20e6, 8 * 1024**2, 4), (1.0, 8 * 1024**2, 2), (10e9, 8 * 1024**2, 2384)]
+)
+def test_so_few_parts_at_once_that_each_is_soon_finished(rate: float, part_size: int, parts: int) -> None:
+    assert parts_at_once(rate, part_size) == parts

@@ -101,7 +101,7 @@ class BenchFlags:
     ] = None
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Only tell what would be written and asked for.", rich_help_panel=_RESULT),
+        typer.Option("--dry-run", "-n", help="Only tell what would be written and asked for.", rich_help_panel=_RESULT),
     ] = False
     keep: Annotated[bool, typer.Option("--keep", help="Leave what was written.", rich_help_panel=_RESULT)] = False
     result: Annotated[

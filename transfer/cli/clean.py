@@ -50,7 +50,7 @@ def clean(
         str | None,
         typer.Option("--older-than", metavar="AGE", help="Only jobs untouched for so long: 7d, 12h, 30m or 90s."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be given up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only tell what would be given up.")] = False,
     state_dir: StateDir = None,
 ) -> int:
     """Give unfinished jobs up, with what they left behind."""

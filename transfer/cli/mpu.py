@@ -109,7 +109,7 @@ def _abort(
         str | None,
         typer.Option("--older-than", metavar="AGE", help="Only those begun so long ago: 7d, 12h, 30m or 90s."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be aborted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only tell what would be aborted.")] = False,
 ) -> int:
     """Abort unfinished uploads and free their parts."""
     writer = output.output()

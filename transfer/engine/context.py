@@ -18,6 +18,8 @@ from transfer.model.errors import TransferError
 from transfer.model.events import EventSink
 from transfer.model.options import TransferOptions
 from transfer.model.progress import Progress
+from transfer.plan.parts import DEFAULT_PART_SIZE_BYTES
+from transfer.plan.rate import parts_at_once
 from transfer.stores.s3.store import S3Store
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ class Context:
         next attempt; but when requests already wait for lanes, more workers are only more memory: with many large items
         at once each then has few.
         """
+        rate = self.options.limit_rate_bytes_per_second
+        if rate is not None and workers >= parts_at_once(rate, self.options.part_size_bytes or DEFAULT_PART_SIZE_BYTES):
+            return False
         limit = self.lanes.limit if self.crew is None else self.crew.limit
         return workers < limit + self.lanes.pausing + 2 and self.lanes.waiting <= 2
 

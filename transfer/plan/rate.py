@@ -5,6 +5,15 @@ from __future__ import annotations
 from transfer.model.errors import UsageError
 
 
+def parts_at_once(rate_bytes_per_second: float, part_size_bytes: int) -> int:
+    """How many parts of one object may move side by side at a rate that all share.
+
+    So few that each takes about two seconds: what is not finished when a run is interrupted has to move again. Never
+    fewer than two, since one connection may be slower than the rate.
+    """
+    return max(2, int(2 * rate_bytes_per_second / part_size_bytes))
+
+
 class TokenBucket:
     """Says how long bytes must wait so that a rate is kept.
 

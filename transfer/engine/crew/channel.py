@@ -47,7 +47,7 @@ class Channel:
         self._waiting: list[Any] = []
         self._received = bytearray()
         self._files: deque[int] = deque()
-        self._is_open = True
+        self._is_open = self._is_heard = True
         end.setblocking(False)
         self._loop.add_reader(end.fileno(), self._read)
 
@@ -80,7 +80,7 @@ class Channel:
             self._queue(messages, None)
 
     def _queue(self, messages: list[Any], descriptor: int | None) -> None:
-        if not self._is_open:
+        if not (self._is_open and self._is_heard):
             return
         buffer = io.BytesIO()
         buffer.write(_HEAD.pack(0, False))
@@ -105,8 +105,10 @@ class Channel:
                 self._loop.add_writer(self._socket.fileno(), self._write)
                 return
             except OSError:
-                self._end()
-                return
+                # The other end is gone, but what it said before is still to be read: reading finds the end.
+                self._is_heard = False
+                self._unsent.clear()
+                break
             if sent == len(data):
                 self._unsent.popleft()
             else:

@@ -42,7 +42,7 @@ class Member:
 
     Attributes:
         pid: Its process.
-        is_lost: Whether it has ended without being asked to.
+        is_lost: Whether it has ended, or is to end: nothing more is done by it.
         share: How many requests it may have in flight.
         held: How many things it has in hand.
     """
@@ -146,6 +146,7 @@ class Member:
 
     async def aclose(self) -> None:
         """Have it stop what it does, and wait until it has ended; one that does not is ended."""
+        self.is_lost = True
         self._channel.close()
         looks = int(ENDING_SECONDS / _LOOK_SECONDS)
         for _ in range(looks):

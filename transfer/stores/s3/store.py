@@ -186,8 +186,9 @@ class S3Store:
                 return True
             if not await self._access.renew_credentials():
                 return False
-            self._generation += 1
-            self._checked_seconds = float("-inf")
+            await self._check_credentials()
+            # Also when the provider calls the same ones renewed: they are tried again.
+            self._generation = generation + 1
             return True
 
     async def learn_region(self, bucket: str, error: StoreError) -> bool:
