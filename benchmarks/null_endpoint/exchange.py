@@ -58,6 +58,7 @@ class Exchange:
         self._channel = channel
         self._manner = manner
         self._counters = counters
+        self._is_in_flight = False
 
     def serve(self) -> None:
         """Answer requests one after the other; returns when the connection is over."""
@@ -74,10 +75,11 @@ class Exchange:
                     self._answer(200, "Content-Type: application/json\r\n", self._counters.as_json())
                     continue
                 self._counters.add(Count.IN_FLIGHT)
+                self._is_in_flight = True
                 try:
                     self._take_turn(request)
                 finally:
-                    self._counters.add(Count.IN_FLIGHT, -1)
+                    self._land()
 
     def _take_turn(self, request: Request) -> None:
         limit = self._manner.in_flight_limit
@@ -90,6 +92,12 @@ class Exchange:
             self._answer(503, _XML_FIELDS, SLOW_DOWN.encode())
         else:
             self._respond(request, received_bytes)
+
+    def _land(self) -> None:
+        """The request is in flight no more. Before a short answer leaves: the client's next one may come at once."""
+        if self._is_in_flight:
+            self._is_in_flight = False
+            self._counters.add(Count.IN_FLIGHT, -1)
 
     def _drop_body(self, request: Request) -> int:
         if request.headers.get("expect", "").lower() == "100-continue" and self._channel.is_empty():
@@ -139,12 +147,15 @@ class Exchange:
             fields += f"Content-Range: bytes {asked.start}-{asked.stop - 1}/{size_bytes}\r\n"
         span = range(size_bytes) if asked is None else asked
         has_body = request.method == "GET" and bool(span)
+        if not has_body:
+            self._land()
         self._send_head(200 if asked is None else 206, fields, len(span), more=has_body)
         if has_body:
             self._channel.send_data(span)
             self._counters.add(Count.BYTES_OUT, len(span))
 
     def _answer(self, status: int, fields: str = "", body: bytes = b"") -> None:
+        self._land()
         self._send_head(status, fields, len(body), more=bool(body))
         if body:
             self._channel.send(body, more=False)
