@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from transfer.engine.backlog import LENT_FROM, Backlog
-from transfer.engine.crew.lending import SMALL_ITEM_BYTES, lend, small_item
+from transfer.engine.crew.lending import lend, small_item
 from transfer.engine.crew.member import Member
 from transfer.engine.crew.orders import Settled, SmallItem
 from transfer.engine.items import CopyItem, DownloadItem, FolderItem, UploadItem
@@ -15,6 +15,7 @@ from transfer.model.errors import TransferError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject
 from transfer.model.receipts import Skip
+from transfer.plan.processes import SMALL_ITEM_BYTES
 
 KEY = S3Location("bucket", "key")
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from transfer.cli.list_flags import ListFlags
 from transfer.cli.transfer_run import TransferRun
 from transfer.model.receipts import Outcome
+from transfer.plan.processes import SMALL_ITEM_BYTES
 
 if TYPE_CHECKING:
     from transfer.engine.outcomes import OutcomeStream
     from transfer.engine.transfer import Transfer
-
-ONE_REQUEST_BYTES: Final = 8 * 1024 * 1024
-"""What has no more parts than one is no work for two."""
 
 
 class CopyRun(TransferRun):
@@ -52,6 +50,6 @@ class CopyRun(TransferRun):
 def _is_small_file(source: str) -> bool:
     """Whether it is a local file that moves in one request."""
     try:
-        return os.stat(source).st_size <= ONE_REQUEST_BYTES  # noqa: PTH116 - sources are text
+        return os.stat(source).st_size <= SMALL_ITEM_BYTES  # noqa: PTH116 - sources are text
     except (OSError, ValueError):
         return False

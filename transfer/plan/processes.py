@@ -11,6 +11,8 @@ MOST_AUTOMATIC: Final = 8
 """More are begun only when asked for: each costs some ten megabytes, and eight fill any network card of today."""
 MOST: Final = 64
 """More are refused: a thousand would take all the memory of a machine."""
+SMALL_ITEM_BYTES: Final = 8 * 1024 * 1024
+"""Up to this size an object moves in one request, up and down, by whatever process; of larger ones parts are shared."""
 
 
 def process_count(options: TransferOptions, cores: int) -> int:

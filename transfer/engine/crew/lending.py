@@ -19,13 +19,12 @@ from transfer.engine.items import DownloadItem, UploadItem
 from transfer.engine.job import Note
 from transfer.engine.reading_ahead import BATCH_ITEMS
 from transfer.model.receipts import Outcome, Receipt
+from transfer.plan.processes import SMALL_ITEM_BYTES
 
 T = TypeVar("T")
 
 LENT_BATCHES: Final = 4
 """What a worker has in hand at least, in batches: enough not to wait while the first process is busy."""
-SMALL_ITEM_BYTES: Final = 8 * 1024 * 1024
-"""Up to this size an object is moved in one request, up and down; the parts of larger ones are lent one by one."""
 
 
 def small_item(item: object) -> SmallItem | None:
