@@ -1,7 +1,7 @@
 import pytest
 
 from transfer.model.errors import ProtocolError, UsageError
-from transfer.wire.connection import parse_chunk_size
+from transfer.wire.chunks import parse_chunk_size
 from transfer.wire.heads import BodyFraming, body_framing, build_request_head, parse_response_head
 
 

@@ -51,6 +51,25 @@ class Tally:
     retries: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """A request of an item that was made already, on a shorter way than this one.
+
+    Attributes:
+        error: How it failed; None when it was answered, but the bytes did not agree with their checksum.
+        generation: The store's `credentials_generation` when it was made.
+    """
+
+    error: TransferError | None
+    generation: int
+
+    def count_in(self, tally: Tally, progress: Progress) -> None:
+        """Count what has to be made again; a failure is counted where it is judged."""
+        if self.error is None:
+            tally.retries += 1
+            progress.retries += 1
+
+
 class Attempts:
     """The one way requests are made by the engine.
 
@@ -88,6 +107,7 @@ class Attempts:
         *,
         before: Callable[[], Awaitable[None]] | None = None,
         is_progress: bool = True,
+        earlier: EarlierAttempt | None = None,
     ) -> T:
         """Make one request, again if need be.
 
@@ -97,14 +117,19 @@ class Attempts:
             tally: Where repetitions of the item are counted.
             before: Work that each attempt needs first; done without a lane, so that none is held by a disk.
             is_progress: Whether the bytes of its body are progress of the run; not when they have to move once more.
+            earlier: A first attempt that was made elsewhere; if it failed, it counts as one made here.
 
         Raises:
             TransferError: The last failure, when it is final or the attempts are used up.
         """
         spent = free = 0
+        failed = None if earlier is None else earlier.error
         while True:
             generation = self._store.credentials_generation
             try:
+                if earlier is not None and failed is not None:
+                    generation, error, failed = earlier.generation, failed, None
+                    raise error
                 if before is not None:
                     await before()
                 return await self._once(action, self._count_bytes if is_progress else self._lanes.count_bytes)
@@ -156,10 +181,18 @@ class Attempts:
             except BaseException:
                 flow.take_back()
                 raise
+        self._note_success()
+        return result
+
+    def succeeded(self, body_bytes: int) -> None:
+        """Count a request that was made elsewhere, with the bytes of its body."""
+        self._count_bytes(body_bytes)
+        self._note_success()
+
+    def _note_success(self) -> None:
         self.reached = True
         self._lanes.count_request()
         self._budget.give_back()
-        return result
 
     async def _may_repeat(
         self, location: S3Location, error: TransferError, verdict: Verdict, generation: int, spent: int

@@ -5,14 +5,17 @@ A failure of one item never stops the others, unless every other one would fail 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from transfer.engine.backlog import Backlog
 from transfer.engine.context import Context
+from transfer.engine.items import Item
 from transfer.engine.job import Note
 from transfer.engine.outcomes import Deliver
-from transfer.engine.reading_ahead import BATCH_ITEMS
+from transfer.engine.quick.errand import Done
+from transfer.engine.quick.path import QuickPath, Ways
+from transfer.engine.reading_ahead import BATCH_ITEMS, read_ahead
 from transfer.engine.spread import plain_task_group, spread
 from transfer.model.receipts import Failure, Outcome, Skip
 from transfer.model.values import dataclass
@@ -25,15 +28,18 @@ class RunEndedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Lendable(Generic[T]):
-    """What of the things to do may be done by other processes, where there are any.
+class Movable(Generic[T]):
+    """What of the things to do is nothing but an item to be moved: that may be read ahead, go a shorter way, or be done
+    by other processes.
 
     Attributes:
         item_of: The item that a thing is about; None when it is not one to be moved.
-        note: Records what they have finished.
+        with_item: The same thing with another item.
+        note: Records what was finished elsewhere than by `act`.
     """
 
     item_of: Callable[[T], object]
+    with_item: Callable[[T, Item], T]
     note: Note
 
 
@@ -42,8 +48,7 @@ async def carry_out(
     planned: AsyncIterator[T],
     act: Callable[[T], Awaitable[Outcome | None]],
     deliver: Deliver[Outcome],
-    prepared: Callable[[AsyncIterator[list[T]]], AsyncIterator[T]] | None = None,
-    lendable: Lendable[T] | None = None,
+    movable: Movable[T] | None = None,
 ) -> bool:
     """Do what is planned, found ahead and worked on side by side, and deliver the outcomes.
 
@@ -52,8 +57,7 @@ async def carry_out(
         planned: What to do, as it is found out.
         act: Does one thing; its failure is a value. None means that there is nothing to tell.
         deliver: Takes the outcomes.
-        prepared: Told what was found, in batches, passes it on when it is ready to be done.
-        lendable: What other processes may do of it; None means nothing.
+        movable: What may be moved by shorter ways than `act`; None means that `act` does all.
 
     Returns:
         Whether nothing failed.
@@ -82,16 +86,29 @@ async def carry_out(
         if ends:
             raise RunEndedError
 
+    async def settle_all(settled: Sequence[tuple[T, Done]]) -> None:
+        for _, done in settled:
+            if movable is not None and done.note is not None:
+                movable.note(*done.note)
+            count(context, done.receipt)
+        await deliver(*(done.receipt for _, done in settled))
+
     backlog = Backlog(planned)
     try:
         async with plain_task_group() as tasks:
             tasks.start_soon(backlog.fill)
-            if context.crew is not None and lendable is not None:
-                from transfer.engine.crew.lending import lend_to_all
-
-                lend_to_all(context.crew, tasks, backlog, lendable.item_of, lendable.note, tell)
             found = backlog.batches(BATCH_ITEMS)
-            await spread(prepared(found) if prepared else _each(found), settle, context.may_add_item_worker)
+            if movable is None:
+                await spread(_each(found), settle, context.may_add_item_worker)
+            else:
+                if context.crew is not None:
+                    from transfer.engine.crew.lending import lend_to_all
+
+                    lend_to_all(context.crew, tasks, backlog, movable.item_of, movable.note, tell)
+                ready = read_ahead(context, found, movable.item_of, movable.with_item)
+                ways = Ways(movable.item_of, movable.with_item, settle, settle_all)
+                with QuickPath(context, tasks, ways) as quick:
+                    await spread(quick.passing(ready), settle, context.may_add_item_worker)
     finally:
         backlog.close()
     if backlog.error is not None:

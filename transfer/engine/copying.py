@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from transfer.engine.attempts import Tally
-from transfer.engine.carrying import Lendable, carry_out
+from transfer.engine.carrying import Movable, carry_out
 from transfer.engine.context import Context
 from transfer.engine.copy_request import CopyRequest
 from transfer.engine.finished import without_finished
@@ -18,7 +18,6 @@ from transfer.engine.missing_source import explain_item
 from transfer.engine.name_clashes import land_apart
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning import Planned, plan_items
-from transfer.engine.reading_ahead import read_ahead
 from transfer.model.errors import HeldError, TransferError
 from transfer.model.events import JobKept, Warned
 from transfer.model.locations import parse_s3_location
@@ -43,13 +42,16 @@ async def copy_items(context: Context, job: Job, request: CopyRequest, deliver: 
             counted(context, items),
             act,
             deliver,
-            lambda found: read_ahead(context, found, _itself, lambda _, item: item),
-            Lendable(_itself, job.note_finished),
+            Movable(_itself, _with_item, job.note_finished),
         )
 
 
 def _itself(planned: Planned) -> Planned:
     return planned
+
+
+def _with_item(_: Planned, item: Item) -> Planned:
+    return item
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from transfer.engine.attempts import EarlierAttempt
 from transfer.model.errors import TransferError
 from transfer.model.locations import S3Location
 from transfer.model.objects import ListedObject
@@ -20,6 +21,7 @@ class UploadItem:
         size: What the walk saw, in bytes; None when nobody looked yet.
         mtime_ns: The same for the modification time, in nanoseconds since the epoch.
         read: The file itself, when it was read ahead, or why it could not be.
+        earlier: A request that was made for it already.
     """
 
     path: str
@@ -27,6 +29,7 @@ class UploadItem:
     size: int | None = None
     mtime_ns: int | None = None
     read: ReadFile | TransferError | None = None
+    earlier: EarlierAttempt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class DownloadItem:
     Attributes:
         mtime_ns: The time that the file gets, in nanoseconds since the epoch; None means the one that was kept of the
             source, else the store's.
+        earlier: A request that was made for it already.
     """
 
     source: S3Location
@@ -50,6 +54,7 @@ class DownloadItem:
     relative: str
     listed: ListedObject | None = None
     mtime_ns: int | None = None
+    earlier: EarlierAttempt | None = None
 
     @property
     def is_one_of_many(self) -> bool:

@@ -23,15 +23,19 @@ VISITS: Final = 4
 wait for durable together."""
 
 
+Landed = str | TransferError
+"""The path of a file that has landed, as the user would write it, or why it has not."""
+
+
 class _Waiting:
-    """A file that waits; `news` comes when it has landed or failed, or else when it is its turn to go with others."""
+    """Files that wait; `news` comes when all have landed or failed, or else when it is their turn to go with others."""
 
-    __slots__ = ("file", "news", "result")
+    __slots__ = ("files", "news", "results")
 
-    def __init__(self, file: WholeFile) -> None:
-        self.file: Final = file
+    def __init__(self, files: Sequence[WholeFile]) -> None:
+        self.files: Final = files
         self.news: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
-        self.result: str | TransferError | None = None
+        self.results: Sequence[Landed] | None = None
 
 
 class Landings:
@@ -51,27 +55,31 @@ class Landings:
             LocalFileError: It cannot be written; NameClashError when its name is taken for good.
             UnsafeKeyError: Its name could lead elsewhere.
         """
-        if self._in_memory.get(file.root):
-            [result] = land([file], self._folders)
-        else:
-            result = await self._land_with_others(file)
+        [result] = self.land_now([file]) or await self.land_all([file])
         if isinstance(result, TransferError):
             raise result
         return result
+
+    def land_now(self, files: Sequence[WholeFile]) -> Sequence[Landed] | None:
+        """As `land_all`, when nothing would wait for a device; else None."""
+        if all(self._in_memory.get(file.root) for file in files):
+            return land(files, self._folders)
+        return None
 
     def close(self) -> None:
         """Close what is kept open between files."""
         self._folders.close()
 
-    async def _land_with_others(self, file: WholeFile) -> str | TransferError:
-        mine = _Waiting(file)
+    async def land_all(self, files: Sequence[WholeFile]) -> Sequence[Landed]:
+        """Return when each file has its final name and time, or cannot have it."""
+        mine = _Waiting(files)
         if self._visits < VISITS:
             self._visits += 1
         else:
             self._waiting.append(mine)
             await self._await_news(mine)
-        if mine.result is not None:
-            return mine.result
+        if mine.results is not None:
+            return mine.results
         batch = [mine, *(self._waiting.popleft() for _ in range(len(self._waiting) // VISITS))]
         try:
             return await self._threads.run(partial(self._visit, batch))
@@ -84,24 +92,28 @@ class Landings:
         except asyncio.CancelledError:
             if mine in self._waiting:
                 self._waiting.remove(mine)
-            elif mine.result is None and not mine.news.cancelled():
+            elif mine.results is None and not mine.news.cancelled():
                 # Its turn came in the moment in which it was cancelled: it is the next one's.
                 self._pass_turn_on()
             raise
 
-    def _visit(self, batch: Sequence[_Waiting]) -> str | TransferError:
-        """Land files; the result of the first one. Runs in a thread, and ends also when that one is cancelled."""
+    def _visit(self, batch: Sequence[_Waiting]) -> Sequence[Landed]:
+        """Land files; the results of the first ones. Runs in a thread, and ends also when that one is cancelled."""
         with OpenFolders() as folders:
-            results = land([waiting.file for waiting in batch], folders)
-        for waiting, result in zip(batch, results, strict=True):
-            waiting.result = result
-        self._in_memory.setdefault(batch[0].file.root, _is_in_memory(batch[0].file.root))
-        return results[0]
+            results = land([file for waiting in batch for file in waiting.files], folders)
+        start = 0
+        for waiting in batch:
+            end = start + len(waiting.files)
+            waiting.results = results[start:end]
+            start = end
+        for root in {file.root for waiting in batch for file in waiting.files}:
+            self._in_memory.setdefault(root, _is_in_memory(root))
+        return batch[0].results or ()
 
     def _tell(self, batch: Sequence[_Waiting]) -> None:
         """Wake those that went together; the turn goes on to who waits, first to one whose visit never came about."""
         for waiting in reversed(batch[1:]):
-            if waiting.result is None:
+            if waiting.results is None:
                 self._waiting.appendleft(waiting)
             elif not waiting.news.done():
                 waiting.news.set_result(None)

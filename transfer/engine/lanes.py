@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol
 
@@ -56,13 +57,28 @@ class Lane:
         self._lanes.release()
 
 
+class _Call:
+    """Waits for a lane as a future does."""
+
+    __slots__ = ("_then",)
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then = then
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, result: None) -> None:  # noqa: ARG002 - as a future's
+        self._then()
+
+
 class Lanes:
     """The lanes of one run. `start` and `stop` bracket its use; both are idempotent."""
 
     def __init__(self, governor: Governing, on_event: EventSink) -> None:
         self._governor: Final = governor
         self._on_event: Final = on_event
-        self._waiters: Final[deque[asyncio.Future[None]]] = deque()
+        self._waiters: Final[deque[asyncio.Future[None] | _Call]] = deque()
         self._in_use = 0
         self._pausing = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -127,6 +143,17 @@ class Lanes:
             if waiter.done() and not waiter.cancelled():
                 self.release()
             raise
+
+    def take_now(self) -> bool:
+        """Take a lane if one is free and nobody waits for it; whether it was taken."""
+        if self._in_use < self.limit and not self._waiters:
+            self._take()
+            return True
+        return False
+
+    def take_later(self, then: Callable[[], None]) -> None:
+        """Wait for a lane in turn, without a task: `then` is called with the lane taken, and must not raise."""
+        self._waiters.append(_Call(then))
 
     def release(self) -> None:
         """Let go of a lane."""

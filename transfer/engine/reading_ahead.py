@@ -6,7 +6,6 @@ What is in memory at a time is bounded by the batch. Large files are left alone:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -108,7 +107,10 @@ def _read_all(items: Sequence[UploadItem]) -> list[UploadItem]:
 
 
 def _read(item: UploadItem, *, may_wait: bool = True) -> UploadItem:
+    # Its size is known, so somebody has looked at it.
+    read: ReadFile | TransferError
     try:
-        return replace(item, read=ReadFile(item.path, may_wait=may_wait))
+        read = ReadFile(item.path, may_wait=may_wait, is_known=True)
     except TransferError as error:
-        return replace(item, read=error)
+        read = error
+    return UploadItem(item.path, item.destination, item.size, item.mtime_ns, read, item.earlier)

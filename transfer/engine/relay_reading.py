@@ -76,7 +76,7 @@ async def digest_content(threads: Threads, content: bytearray, algorithms: Itera
     return compute() if len(content) <= SMALL_RANGE_BYTES else await threads.run(compute)
 
 
-def checksum_of_content(plan: DownloadPlan, content: bytearray) -> Checksum:
+def checksum_of_content(plan: DownloadPlan, content: bytes | bytearray) -> Checksum:
     """That of a whole object in memory, in the form it is compared in. Blocks while it computes."""
     digest = OrderedDigest(plan)
     digest.update(memoryview(content))

@@ -49,9 +49,13 @@ async def download_small(
             return told, await receive_into_memory(response, size, flow)
 
     left = WHOLE_ATTEMPTS
+    earlier = item.earlier
+    if earlier is not None:
+        earlier.count_in(receiver.tally, context.progress)
     while True:
         left -= 1
-        found, content = await context.attempts.run(item.source, fetch, receiver.tally)
+        found, content = await context.attempts.run(item.source, fetch, receiver.tally, earlier=earlier)
+        earlier = None
         plan = await plan_download(context, item.source, found, receiver.tally)
         arrived = checksum_of_content(plan, content)
         if left == 0 or matches(plan, arrived) or not plan.verification.certain:

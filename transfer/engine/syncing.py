@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from transfer.engine.carrying import Lendable, carry_out
+from transfer.engine.carrying import Movable, carry_out
 from transfer.engine.context import Context
 from transfer.engine.copying import destination_of, kept, move_item, source_of
 from transfer.engine.extras import Extras
@@ -17,7 +17,6 @@ from transfer.engine.items import Item
 from transfer.engine.job import Job
 from transfer.engine.outcomes import Deliver
 from transfer.engine.planning_copies import nothing_found
-from transfer.engine.reading_ahead import read_ahead
 from transfer.engine.seen_names import SeenNames
 from transfer.engine.sync_asking import ask_difference
 from transfer.engine.sync_plan import Step, SyncPlan, ToCompare, ToCopy
@@ -99,20 +98,12 @@ class _Sync:
         plan = SyncPlan(self._context, self._request, self._extras)
         steps = self._counted(plan, plan.steps(is_sorted_on_disk=is_sorted_on_disk))
         self._context.progress.items_equal = 0
-        lendable = Lendable(self._item_of, self._job.note_finished)
-        return plan, await carry_out(self._context, steps, self._act, deliver, self._prepared, lendable)
+        movable = Movable(self._item_of, _with_item, self._job.note_finished)
+        return plan, await carry_out(self._context, steps, self._act, deliver, movable)
 
     def _item_of(self, step: Step) -> Item | None:
         """What would be moved."""
         return step.item if isinstance(step, ToCopy) and not self._request.options.is_dry_run else None
-
-    def _prepared(self, found: AsyncIterator[list[Step]]) -> AsyncIterator[Step]:
-        return read_ahead(
-            self._context,
-            found,
-            self._item_of,
-            lambda step, item: replace(step, item=item) if isinstance(step, ToCopy) else step,
-        )
 
     async def _counted(self, plan: SyncPlan, steps: AsyncIterator[Step]) -> AsyncIterator[Step]:
         progress, counted = self._context.progress, 0
@@ -207,3 +198,7 @@ class _Sync:
 
     def _left(self, plan: SyncPlan) -> str:
         return f"{self._extras.count} of {plan.present} at the destination are not in the source"
+
+
+def _with_item(step: Step, item: Item) -> Step:
+    return replace(step, item=item) if isinstance(step, ToCopy) else step

@@ -97,6 +97,7 @@ class _FileUpload:
         self._part_size_bytes = choose_part_size_bytes(source.size, context.options.part_size_bytes)
         self._headers = property_headers(context.options.properties, guess_content_type(item.path), source.mtime_ns)
         self._claim: Claim | None = None
+        self._earlier = item.earlier
         self.mover = Mover.NONE
         self.resumed_bytes = 0
 
@@ -185,7 +186,8 @@ class _FileUpload:
             with naming_source(self._source.path):
                 return await objects.put_object(self._context.store, self._location, self._body(whole), headers, flow)
 
-        written = await self._context.attempts.run(self._location, put, self._tally, before=digest)
+        earlier, self._earlier = self._earlier, None
+        written = await self._context.attempts.run(self._location, put, self._tally, before=digest, earlier=earlier)
         self.mover = written.mover
         self._source.check_unchanged()
         ours = None if self._algorithm is ChecksumAlgorithm.NONE else Checksum(self._algorithm, encode_value(value))

@@ -64,6 +64,12 @@ def completion_headers(whole: Checksum | None, size: int) -> dict[str, str]:
     return headers
 
 
+def algorithm_of(context: Context) -> ChecksumAlgorithm:
+    """What uploads carry now."""
+    automatic = ChecksumAlgorithm.CRC64NVME if context.takes_checksums else ChecksumAlgorithm.MD5
+    return context.options.checksum or automatic
+
+
 async def upload_with_fallback(
     context: Context, upload: Callable[[ChecksumAlgorithm], Awaitable[Proof]], can_repeat: Callable[[], bool]
 ) -> Proof:
@@ -80,8 +86,7 @@ async def upload_with_fallback(
     Raises:
         TransferError: What `upload` raises.
     """
-    automatic = ChecksumAlgorithm.CRC64NVME if context.takes_checksums else ChecksumAlgorithm.MD5
-    algorithm = context.options.checksum or automatic
+    algorithm = algorithm_of(context)
     try:
         return await upload(algorithm)
     except StoreError as error:
@@ -112,7 +117,7 @@ async def prove(
         StoreError: The object cannot be asked for.
         WireError: As for any request.
     """
-    verified_by = _compare(context, location, ours, written.etag, written.checksums)
+    verified_by = compare(context, location, ours, written.etag, written.checksums)
     if verified_by is VerifiedBy.UNVERIFIED and ours is not None and ours.algorithm.is_stored and parts:
         verified_by = await _ask(context, location, ours, written.etag, tally)
     if verified_by is VerifiedBy.UNVERIFIED and parts and all(part.echoed for part in parts):
@@ -130,13 +135,17 @@ async def _ask(context: Context, location: S3Location, ours: Checksum | None, et
         raise
     if info.etag != etag:
         return VerifiedBy.UNVERIFIED
-    return _compare(context, location, ours, info.etag, info.checksums)
+    return compare(context, location, ours, info.etag, info.checksums)
 
 
-def _compare(
+def compare(
     context: Context, location: S3Location, ours: Checksum | None, etag: str, theirs: Sequence[Checksum]
 ) -> VerifiedBy:
-    """Compare with what the store says, and name the object when it differs."""
+    """Compare with what the store says of an object that was written.
+
+    Raises:
+        ChecksumMismatchError: It holds other bytes than were sent.
+    """
     kms = (context.options.properties.encryption or "").startswith("aws:kms")
     try:
         return prove_upload(ours, etag, theirs, encrypted_etag=kms)

@@ -119,7 +119,7 @@ async def conclude(
         ChecksumMismatchError: They are not those of the stored checksum.
     """
     if matches(plan, arrived):
-        return _proof_of(plan)
+        return proof_of(plan)
     if not plan.verification.certain:
         return VerifiedBy.UNVERIFIED
     is_composite = plan.verification.kind is VerificationKind.COMPOSITE
@@ -132,7 +132,8 @@ async def conclude(
     )
 
 
-def _proof_of(plan: DownloadPlan) -> VerifiedBy:
+def proof_of(plan: DownloadPlan) -> VerifiedBy:
+    """What an object is proved by whose bytes match."""
     if plan.verification.kind is VerificationKind.NONE:
         return VerifiedBy.UNVERIFIED
     if plan.verification.kind is VerificationKind.COMPOSITE:

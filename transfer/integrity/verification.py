@@ -25,7 +25,6 @@ _HEADERS = tuple((algorithm, algorithm.header) for algorithm in _STRONGEST_FIRST
 
 _RANKS = {pair: rank for rank, pair in enumerate(product(ChecksumType, _STRONGEST_FIRST))}
 _TYPE_HEADER = "x-amz-checksum-type"
-_READ = frozenset({*(header for _, header in _HEADERS), _TYPE_HEADER, "etag"})
 _COMPOSITE_SUFFIX = re.compile(r"-([1-9][0-9]{0,4})\Z")
 _MULTIPART_ETAG = re.compile(r'"[0-9a-fA-F]{32}-[1-9][0-9]{0,4}"')
 _MD5_ETAG = re.compile(r'"([0-9a-fA-F]{32})"')
@@ -87,14 +86,13 @@ def checksums_from_headers(headers: Mapping[str, str]) -> tuple[Checksum, ...]:
     A value that cannot be one (no base64, the wrong length) is left out: it could prove nothing.
 
     Args:
-        headers: Names in any case.
+        headers: By lower-case name.
     """
-    lowered = {name.lower(): value.strip() for name, value in headers.items() if name.lower() in _READ}
-    told = [(algorithm, lowered[header]) for algorithm, header in _HEADERS if header in lowered]
+    told = [(algorithm, headers[header]) for algorithm, header in _HEADERS if header in headers]
     if not told:
         return ()
-    stated = lowered.get(_TYPE_HEADER, "").upper()
-    sent_in_parts = _MULTIPART_ETAG.fullmatch(lowered.get("etag", "")) is not None
+    stated = headers.get(_TYPE_HEADER, "").upper()
+    sent_in_parts = _MULTIPART_ETAG.fullmatch(headers.get("etag", "")) is not None
     found = (_checksum_from(algorithm, value, stated, sent_in_parts=sent_in_parts) for algorithm, value in told)
     return tuple(checksum for checksum in found if checksum is not None)
 

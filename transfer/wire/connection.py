@@ -13,6 +13,7 @@ from typing import Final
 from transfer.model.errors import ProtocolError, WireError
 from transfer.model.receipts import Mover
 from transfer.model.values import dataclass
+from transfer.wire.chunks import LONGEST_LINE_BYTES, parse_chunk_size
 from transfer.wire.flow import Flow
 from transfer.wire.heads import (
     MAX_HEAD_BYTES,
@@ -82,7 +83,7 @@ class Connection:
         self.origin: Final = origin
         self.state = ConnectionState.IDLE
         self.requests_served = 0
-        self._stall_seconds: Final = stall_seconds
+        self.stall_seconds: Final = stall_seconds
         self._proxy: Final = proxy
         self._input: Final = memoryview(bytearray(INPUT_BUFFER_BYTES))
         self._start = 0
@@ -102,11 +103,9 @@ class Connection:
             SourceChangedError: The body's file ended early; the connection is closed.
             OSError: The body's file could not be read; the connection is closed.
         """
-        if self.state is not ConnectionState.IDLE:
-            raise RuntimeError(f"{self!r} is not idle")
-        self.state = ConnectionState.BUSY
+        self.begin()
         patience = request.stall_seconds
-        self.stream.begin_exchange(patience or self._stall_seconds, patient=patience is not None)
+        self.stream.begin_exchange(patience or self.stall_seconds, patient=patience is not None)
         try:
             sent_by = await self._send(request, flow)
             head = await self._receive_final_head()
@@ -123,6 +122,12 @@ class Connection:
         reusable = sent_by is not None and head.keep_alive and (framing.chunked or framing.length is not None)
         return Response(self, head, framing, reusable=reusable, sent_by=sent_by or Mover.NONE)
 
+    def begin(self) -> None:
+        """Note that a request is under way; `finish` is called when its answer has been read to the end."""
+        if self.state is not ConnectionState.IDLE:
+            raise RuntimeError(f"{self!r} is not idle")
+        self.state = ConnectionState.BUSY
+
     def close(self) -> None:
         """Close the connection; idempotent."""
         if self.state is not ConnectionState.CLOSED:
@@ -130,7 +135,7 @@ class Connection:
             self.stream.close()
 
     def finish(self, *, reusable: bool) -> None:
-        """Called by the response when its body has been read to the end."""
+        """Called when the body of the answer has been read to its end, or given up."""
         if self.state is not ConnectionState.BUSY:
             return
         self.requests_served += 1
@@ -145,7 +150,7 @@ class Connection:
         body = request.body
         length = body.length if isinstance(body, FileBody) else len(body)
         try:
-            head = self._head_of(request, length)
+            head = self.head_of(request, length)
             if isinstance(body, FileBody):
                 await self.stream.send(memoryview(head), more=bool(length))
                 return await self.stream.send_file(body.fd, body.offset, length, flow)
@@ -169,7 +174,8 @@ class Connection:
             await self.stream.send(step, more=bool(view))
             flow.moved(len(step))
 
-    def _head_of(self, request: Request, length: int) -> bytes:
+    def head_of(self, request: Request, length: int) -> bytes:
+        """The head of a request with a body of so many bytes. Raises UsageError for values that no header can hold."""
         headers = [("Host", self.origin.host_header), *request.headers]
         if length or request.method in ("PUT", "POST"):
             headers.append(("Content-Length", str(length)))
@@ -239,7 +245,7 @@ class Connection:
             line += self.take_buffered(1)
             if line.endswith(b"\r\n"):
                 return bytes(line[:-2])
-            if len(line) > 4096:
+            if len(line) > LONGEST_LINE_BYTES:
                 raise ProtocolError("a malformed chunk in the answer")
 
 
@@ -400,15 +406,3 @@ class Response:
         except BaseException:
             self.abandon()
             raise
-
-
-def parse_chunk_size(line: bytes) -> int:
-    """Read a chunk-size line; extensions are ignored.
-
-    Raises:
-        ProtocolError: No hexadecimal size, or one beyond any sane chunk.
-    """
-    digits = line.partition(b";")[0].strip(b" \t")
-    if not 1 <= len(digits) <= 15 or digits.strip(b"0123456789abcdefABCDEF"):
-        raise ProtocolError("a malformed chunk size in the answer")
-    return int(digits, 16)

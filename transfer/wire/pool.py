@@ -100,8 +100,17 @@ class ConnectionPool:
 
     async def lend(self, origin: Origin) -> Connection:
         """A connection that is idle, or a new one; it counts as busy until it is given back."""
-        connection = self._take_idle(origin) or await self._dialer.dial(origin)
-        self._busy.add(connection)
+        connection = self.lend_idle(origin)
+        if connection is None:
+            connection = await self._dialer.dial(origin)
+            self._busy.add(connection)
+        return connection
+
+    def lend_idle(self, origin: Origin) -> Connection | None:
+        """As `lend`, but None where a new connection would have to be made."""
+        connection = self._take_idle(origin)
+        if connection is not None:
+            self._busy.add(connection)
         return connection
 
     def give_back(self, connection: Connection) -> None:

@@ -100,6 +100,25 @@ class ByteStream(ABC):
             WireError: The connection broke.
         """
 
+    @abstractmethod
+    def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> bool:
+        """Send a head and its body as far as the socket takes them now; whether that is all of it.
+
+        The rest goes by `go_on_sending`, whenever the socket takes more; until then `body` must stay as it is.
+
+        Raises:
+            PeerAnsweredError: The peer answered or closed before everything was sent.
+            WireError: The connection broke.
+        """
+
+    @abstractmethod
+    def go_on_sending(self) -> bool:
+        """Send more of what `begin_send` has left; whether that was the rest of it. Raises as `begin_send`."""
+
+    def has_surplus(self) -> bool:
+        """Whether more than was asked for was taken from the socket already; what is still there makes it readable."""
+        return False
+
     async def send_file(self, fd: int, offset: int, count: int, flow: Flow) -> Mover:
         """Send `count` bytes of a file from `offset`.
 
@@ -161,6 +180,10 @@ class ByteStream(ABC):
             await land(fd, view[:got], offset, flow, tap)
             offset += got
             count -= got
+
+    def fileno(self) -> int:
+        """The descriptor of the socket, for an event loop to watch."""
+        return self._fd
 
     def rest(self) -> None:  # noqa: B027 - most streams have nothing to do then
         """Called when an exchange has ended and the connection can serve another."""

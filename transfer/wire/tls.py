@@ -16,7 +16,7 @@ from typing import Final, cast
 from transfer.model.errors import ConfigurationError, ConnectError, TlsError, WireError
 from transfer.model.receipts import Mover
 from transfer.wire.origin import Origin
-from transfer.wire.plain import MSG_NOSIGNAL, PlainStream
+from transfer.wire.plain import JOINED_BYTES, MSG_NOSIGNAL, PlainStream
 from transfer.wire.stream import PeerAnsweredError, broken_connection
 
 RECORDS_BUFFER_BYTES: Final = 256 * 1024
@@ -109,6 +109,35 @@ class TlsStream(PlainStream):
         if not more or self._outgoing.pending > _HELD_BYTES:
             await self._flush()
 
+    def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> bool:
+        """See `ByteStream.begin_send`."""
+        for data in (head + body,) if len(body) <= JOINED_BYTES else (head, body):
+            view = memoryview(data)
+            while view:
+                try:
+                    view = view[self._tls.write(view) :]
+                except OSError as error:
+                    raise broken_connection(error) from error
+        return self.go_on_sending()
+
+    def go_on_sending(self) -> bool:
+        """See `ByteStream.go_on_sending`: sends the records that are ready."""
+        while self._leaving or self._outgoing.pending:
+            self._leaving = self._leaving or memoryview(self._outgoing.read())
+            try:
+                sent = self._sock.send(self._leaving, MSG_NOSIGNAL)
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                self._raise_send_error(error)
+            self._moved_bytes += sent
+            self._leaving = self._leaving[sent:]
+        return True
+
+    def has_surplus(self) -> bool:
+        """See `ByteStream.has_surplus`; what belongs to TLS itself, such as a session ticket, is none."""
+        return self._has_received() and self.receive_now(memoryview(bytearray(1))) is not None
+
     def receive_now(self, view: memoryview) -> int | None:
         """See `ByteStream.receive_now`: decrypts all records that have arrived and that `view` holds."""
         if self._early:
@@ -166,17 +195,8 @@ class TlsStream(PlainStream):
 
     async def _flush(self) -> None:
         """Send the records that are ready."""
-        while self._leaving or self._outgoing.pending:
-            self._leaving = self._leaving or memoryview(self._outgoing.read())
-            try:
-                sent = self._sock.send(self._leaving, MSG_NOSIGNAL)
-            except BlockingIOError:
-                await self._wait_to_send()
-            except OSError as error:
-                self._raise_send_error(error)
-            else:
-                self._moved_bytes += sent
-                self._leaving = self._leaving[sent:]
+        while not self.go_on_sending():
+            await self._wait_to_send()
 
     def _take_records(self) -> int | None:
         """Take what has arrived to where it is decrypted; 0 at its end, None when there is nothing."""

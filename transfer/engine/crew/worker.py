@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, Final
@@ -42,7 +42,10 @@ from transfer.engine.crew.orders import (
     Told,
 )
 from transfer.engine.crew.part_work import PartWork
+from transfer.engine.items import DownloadItem, Item, UploadItem
 from transfer.engine.lanes import Lanes
+from transfer.engine.quick.errand import Done
+from transfer.engine.quick.path import QuickPath, Ways
 from transfer.engine.reading_ahead import read_ahead
 from transfer.engine.spread import spread
 from transfer.engine.stores import open_store
@@ -155,8 +158,10 @@ class _Worker:
 
     async def _move_items(self) -> None:
         context = self._context
-        ready = read_ahead(context, self._batches(), lambda one: one[1], lambda one, item: (one[0], item))
-        await spread(ready, self._move_item, context.may_add_item_worker)
+        ready = read_ahead(context, self._batches(), _item_of, _with_item)
+        ways = Ways(_item_of, _with_item, self._move_item, self._settle)
+        with QuickPath(context, self._tasks, ways) as quick:
+            await spread(quick.passing(ready), self._move_item, context.may_add_item_worker)
 
     async def _batches(self) -> AsyncIterator[list[Numbered]]:
         while True:
@@ -173,6 +178,10 @@ class _Worker:
         except NotSmallError:
             settled = Settled(number, None, None)
         self._tell_done(settled)
+
+    async def _settle(self, settled: Sequence[tuple[Numbered, Done]]) -> None:
+        for (number, _), done in settled:
+            self._tell_done(Settled(number, done.receipt, done.note))
 
     def _tell_done(self, done: Settled | PartDone) -> None:
         """Counters go before the last thing in hand: when that is told, they are whole."""
@@ -196,3 +205,13 @@ class _Worker:
         if news:
             self._counted = now
             self._channel.send(Counted(news))
+
+
+def _item_of(numbered: Numbered) -> SmallItem:
+    return numbered[1]
+
+
+def _with_item(numbered: Numbered, item: Item) -> Numbered:
+    if not isinstance(item, UploadItem | DownloadItem):
+        raise TypeError(item)
+    return numbered[0], item

@@ -60,9 +60,9 @@ class SourceFile:
             LocalFileError: The file is missing, cannot be read or is not a regular file.
         """
         self.path = path
-        self.fd, version = _open(path)
+        self.fd, status = _open(path)
         _forget_nonblocking(self.fd)
-        self._take(version)
+        self._take(_version_of(status))
 
     @classmethod
     def received(cls, fd: int, path: str, version: FileVersion) -> Self:
@@ -128,12 +128,13 @@ class ReadFile:
 
     __slots__ = ("content", "fd", "identity", "mtime_ns", "path", "size")
 
-    def __init__(self, path: str, *, may_wait: bool = True) -> None:
+    def __init__(self, path: str, *, may_wait: bool = True, is_known: bool = False) -> None:
         """Read a regular file.
 
         Args:
             path: As the user or the walk wrote it.
             may_wait: False reads only what is in memory already.
+            is_known: Somebody has just seen that it is a regular file: no look is taken before it is opened.
 
         Raises:
             LocalFileError: As `SourceFile`.
@@ -141,20 +142,26 @@ class ReadFile:
             BlockingIOError: A disk would have to be waited for.
             NotImplementedError: The file system cannot tell that.
         """
-        fd, version = _open(path)
+        fd, before = _open(path, is_known=is_known)
         try:
-            if may_wait or is_in_memory(version.identity[0]):
-                self.content = _read_whole(fd, version.size)
+            size = before.st_size
+            if may_wait or is_in_memory(before.st_dev):
+                self.content = _read_whole(fd, size)
             else:
-                self.content = _read_cached(fd, version.size)
+                self.content = _read_cached(fd, size)
+            # What has another file's name by now was read as it was.
+            after = os.fstat(fd)
         except BlockingIOError:
             raise
         except OSError as error:
             raise LocalFileError.from_os_error(error, path) from error
         finally:
             os.close(fd)
-        _require_unchanged(path, version)
-        self.path, self.size, self.mtime_ns, self.identity = path, version.size, version.mtime_ns, version.identity
+        if len(self.content) != size or after.st_size != size or after.st_mtime_ns != before.st_mtime_ns:
+            _require_same(path, _version_of(before), _version_of(after))
+            raise _changed(path, f"{len(self.content)} of {size} bytes could be read")
+        self.path, self.size, self.mtime_ns = path, size, before.st_mtime_ns
+        self.identity = before.st_dev, before.st_ino
         self.fd = -1
 
     def check_unchanged(self) -> None:
@@ -175,11 +182,13 @@ class ReadFile:
         """Nothing is left to close."""
 
 
-def _open(path: str) -> tuple[int, FileVersion]:
+def _open(path: str, *, is_known: bool = False) -> tuple[int, os.stat_result]:
     """Open a regular file: its descriptor, and what it is. Raises LocalFileError."""
     fd = -1
     try:
-        _require_regular(os.stat(path), path)  # noqa: PTH116 - a Path for each small file would cost more than the call
+        if not is_known:
+            # A Path for each small file would cost more than the call.
+            _require_regular(os.stat(path), path)  # noqa: PTH116
         fd = os.open(path, _FLAGS)
         status = os.fstat(fd)
         _require_regular(status, path)
@@ -189,7 +198,7 @@ def _open(path: str) -> tuple[int, FileVersion]:
         if isinstance(error, LocalFileError):
             raise
         raise LocalFileError.from_os_error(error, path) from error
-    return fd, _version_of(status)
+    return fd, status
 
 
 def _read_whole(fd: int, size: int) -> bytes:
@@ -223,6 +232,10 @@ def _require_unchanged(path: str, version: FileVersion) -> None:
         now = _version_of(os.stat(path))  # noqa: PTH116 - as above
     except OSError as error:
         raise _changed(path, "it is no longer there") from error
+    _require_same(path, version, now)
+
+
+def _require_same(path: str, version: FileVersion, now: FileVersion) -> None:
     if now.identity != version.identity:
         raise _changed(path, "it was replaced by another file")
     if now.size != version.size:

@@ -120,7 +120,7 @@ class Opened:
     async def __aenter__(self) -> Response:
         response = await self._answered.__aenter__()
         try:
-            _require_version(response, self._wanted)
+            require_version(response.status, response.headers, self._wanted)
         except BaseException as error:
             await self._answered.__aexit__(type(error), error, None)
             raise
@@ -143,12 +143,17 @@ def get_object(store: S3Store, wanted: Wanted) -> Opened:
         ProtocolError: The answer is for another range than was asked for.
         WireError: The conversation failed.
     """
+    return Opened(store.exchange(get_call(wanted)), wanted)
+
+
+def get_call(wanted: Wanted) -> Call:
+    """The request of `get_object`; `require_version` is to be asked of its answer."""
     headers = dict(_CHECKSUM_MODE)
     if wanted.etag:
         headers["if-match"] = wanted.etag
     if wanted.range is not None:
         headers["range"] = wanted.range.http_range()
-    return Opened(store.exchange(Call("GET", wanted.location, (), headers)), wanted)
+    return Call("GET", wanted.location, (), headers)
 
 
 async def delete_object(store: S3Store, location: S3Location, etag: str = "") -> None:
@@ -174,16 +179,21 @@ async def written_by(response: Response, location: S3Location) -> Written:
         ProtocolError: There is no ETag: whatever answered did not store an object.
     """
     body = await response.read()
-    error = embedded_error(location, body, response.headers)
+    return written_from_answer(location, response.headers, body, response.sent_by)
+
+
+def written_from_answer(location: S3Location, headers: Mapping[str, str], body: bytes, mover: Mover) -> Written:
+    """Read a whole answer to a write; raises as `written_by`, but for the conversation."""
+    error = embedded_error(location, body, headers)
     if error is not None:
         raise error
-    if not response.headers.get("etag"):
+    if not headers.get("etag"):
         raise ProtocolError(
             "the answer names no ETag, so nothing shows that the object was stored",
             subject=str(location),
             remedy="check that the endpoint is an S3 store",
         )
-    return written_from(response.headers, response.sent_by)
+    return written_from(headers, mover)
 
 
 def written_from(headers: Mapping[str, str], mover: Mover = Mover.NONE) -> Written:
@@ -239,13 +249,18 @@ def _version_of(headers: Mapping[str, str]) -> str | None:
     return None if version in (None, "", "null") else version
 
 
-def _require_version(response: Response, wanted: Wanted) -> None:
-    """Refuse an answer from another version of the object, or for another range (RFC 9110, section 14.4)."""
-    etag = response.headers.get("etag", "")
+def require_version(status: int, headers: Mapping[str, str], wanted: Wanted) -> None:
+    """Refuse an answer from another version of the object, or for another range (RFC 9110, section 14.4).
+
+    Raises:
+        StoreError: PreconditionFailed, as the store itself would say.
+        ProtocolError: It is another range.
+    """
+    etag = headers.get("etag", "")
     total = str(wanted.size)
     if wanted.range is not None:
-        answered, _, told = response.headers.get("content-range", "").partition("/")
-        if response.status != 206 or answered != f"bytes {wanted.range.offset}-{wanted.range.end - 1}":
+        answered, _, told = headers.get("content-range", "").partition("/")
+        if status != 206 or answered != f"bytes {wanted.range.offset}-{wanted.range.end - 1}":
             message = "the store answered with another range than was asked for"
             raise ProtocolError(message, subject=str(wanted.location))
         total = told if told != "*" else total

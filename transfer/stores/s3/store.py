@@ -27,6 +27,8 @@ from transfer.stores.s3.xml import ErrorBody, parse_error
 from transfer.version import __version__
 from transfer.wire.connection import Body, FileBody, Request, Response
 from transfer.wire.flow import Flow
+from transfer.wire.heads import ResponseHead
+from transfer.wire.origin import Origin
 from transfer.wire.pool import ConnectionPool, Exchange
 
 ERROR_BODY_LIMIT_BYTES: Final = 256 * 1024
@@ -63,6 +65,15 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = b""
     patient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request ready to be sent: where to, and the region it is signed for."""
+
+    origin: Origin
+    request: Request
+    region: str
 
 
 class Answered:
@@ -116,6 +127,11 @@ class S3Store:
         self.lists_in_version_1 = False
 
     @property
+    def pool(self) -> ConnectionPool:
+        """The connections that its requests go over."""
+        return self._pool
+
+    @property
     def credentials_generation(self) -> int:
         """Counts renewals: a request that failed under an older one need not cause another."""
         return self._generation
@@ -135,6 +151,23 @@ class S3Store:
         endpoint = await self._endpoint(call.location.bucket)
         request = await self._signed_request(call, endpoint)
         return self._pool.exchange(endpoint.origin, request, flow), endpoint.region
+
+    def signed_now(self, call: Call) -> Signed | None:
+        """The request of a call, when nothing has to be asked for first; else None, and `prepare` asks."""
+        endpoint = self._endpoints.get(call.location.bucket)
+        if endpoint is None or not self._credentials_are_recent():
+            return None
+        request = self._signed_by(self._known_signer(endpoint.region), call, endpoint)
+        return Signed(endpoint.origin, request, endpoint.region)
+
+    async def prepare(self, bucket: str) -> None:
+        """Ask for what requests to a bucket are made with: its endpoint, the credentials.
+
+        Raises:
+            ConfigurationError: There are none.
+        """
+        endpoint = await self._endpoint(bucket)
+        await self._signer(endpoint.region)
 
     async def fetch(self, call: Call) -> tuple[Mapping[str, str], bytes]:
         """Make a request whose answer is small, and read it whole: headers and body.
@@ -235,10 +268,12 @@ class S3Store:
         return known
 
     async def _signed_request(self, call: Call, endpoint: BucketEndpoint) -> Request:
+        return self._signed_by(await self._signer(endpoint.region), call, endpoint)
+
+    def _signed_by(self, signer: Signer | None, call: Call, endpoint: BucketEndpoint) -> Request:
         path = f"{endpoint.path_prefix}/{encode_key(call.location.key)}"
         query = encode_query(call.query) if call.query else ""
         headers = call.headers
-        signer = await self._signer(endpoint.region)
         if signer is not None:
             has_body = isinstance(call.body, FileBody) or len(call.body) > 0
             signed = signer.sign(
@@ -265,6 +300,9 @@ class S3Store:
             async with self._credentials_lock:
                 if not self._credentials_are_recent():
                     await self._check_credentials()
+        return self._known_signer(region)
+
+    def _known_signer(self, region: str) -> Signer | None:
         if self._credentials is None:
             return None
         signer = self._signers.get(region)
@@ -297,10 +335,15 @@ async def _error_of(response: Response, location: S3Location) -> StoreError:
     body = b""
     if response.length is None or response.length <= ERROR_BODY_LIMIT_BYTES:
         body = await response.read(ERROR_BODY_LIMIT_BYTES)
-    code = _CODES_BY_STATUS.get(response.status, response.head.reason.replace(" ", "") or f"HTTP{response.status}")
-    reason = response.head.reason or f"HTTP status {response.status}"
+    return refusal(location, response.head, body)
+
+
+def refusal(location: S3Location, head: ResponseHead, body: bytes) -> StoreError:
+    """What an answer with an error status means; `body` is its error document, if it has one."""
+    code = _CODES_BY_STATUS.get(head.status, head.reason.replace(" ", "") or f"HTTP{head.status}")
+    reason = head.reason or f"HTTP status {head.status}"
     fallback = ErrorBody(code=code, message=reason, request_id="", region=None, endpoint=None, bucket=None)
-    return _store_error(location, response.status, parse_error(body) or fallback, response.headers)
+    return _store_error(location, head.status, parse_error(body) or fallback, head.headers)
 
 
 def _store_error(location: S3Location, status: int, error: ErrorBody, headers: Mapping[str, str]) -> StoreError:
