@@ -14,10 +14,8 @@ from tests.integration.samples import keys_in, objects_in, put_objects, read_tre
 from tests.support.servers import S3Server
 from tests.support.servers import make_s3_client as make_client
 from transfer import Transfer, TransferOptions
-from transfer.engine import ordered_listing, source_removal, sync_removal, upload
-from transfer.engine.items import UploadItem
+from transfer.engine import ordered_listing, reading_ahead, source_removal, sync_removal
 from transfer.engine.server_copy import copy_object
-from transfer.engine.upload import upload_file
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import DeletionRefusedError, LocalFileError, StoreError, UsageError
 from transfer.model.events import Event, Warned
@@ -27,6 +25,7 @@ from transfer.model.receipts import Failure, Intent, Outcome, Receipt, Removal, 
 from transfer.model.sync import Change, CompareBy, Comparison, DeleteLimit, SyncOptions
 from transfer.plan import comparing
 from transfer.stores.local.clearing import FileBelow, remove_below
+from transfer.stores.local.source import ReadFile
 from transfer.stores.s3.listing import delete_objects, list_page
 
 OLD = 1_000_000_000
@@ -256,14 +255,13 @@ async def test_nothing_is_removed_after_a_failure(
     oracle: Any, bucket: str, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_objects(oracle, bucket, {"site/extra": b"x"})
-    real = upload_file
 
-    async def fail_one(context: Any, job: Any, item: UploadItem) -> Receipt:
-        if item.path.endswith("a-b"):
-            raise LocalFileError("no", subject=item.path)
-        return await real(context, job, item)
+    def fail_one(path: str, **how: Any) -> ReadFile:
+        if path.endswith("a-b"):
+            raise LocalFileError("no", subject=path)
+        return ReadFile(path, **how)
 
-    monkeypatch.setattr(upload, "upload_file", fail_one)
+    monkeypatch.setattr(reading_ahead, "ReadFile", fail_one)
     run = await sync(tree, at(bucket), DELETE)
     assert (run.told(Failure), len(run.told(Receipt))) == ([f"{tree}/a-b"], len(TREE) - 1)
     assert run.told(Removal) == []

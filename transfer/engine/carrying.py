@@ -29,8 +29,7 @@ class RunEndedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Movable(Generic[T]):
-    """What of the things to do is nothing but an item to be moved: that may be read ahead, go a shorter way, or be done
-    by other processes.
+    """What of the things to do is only an item to be moved: it may be read ahead, go a shorter way, be done elsewhere.
 
     Attributes:
         item_of: The item that a thing is about; None when it is not one to be moved.

@@ -125,6 +125,9 @@ class QuickPath(Generic[T]):
                 await self._ways.settle(settled)
                 self._undelivered -= len(settled)
                 self._pump()
+            if not (self._waiting or self._under_way):
+                # Others may use the connections meanwhile.
+                self._rest()
             self._note_room()
 
     async def passing(self, things: AsyncIterator[T]) -> AsyncIterator[T]:
@@ -140,7 +143,6 @@ class QuickPath(Generic[T]):
                 await self._wait()
         while self._waiting or self._under_way or self._undelivered:
             await self._wait()
-        self._rest()
 
     def close(self) -> None:
         """Stop: what is on its way is given up."""
@@ -242,6 +244,10 @@ class QuickPath(Generic[T]):
         try:
             lent = await self._context.store.pool.lend(signed.origin)
             connection = QuickConnection(lent, self._buffer, ANSWER_LIMIT_BYTES, self._take)
+            if self._is_closed:
+                self._give_back(connection)
+                self._context.lanes.release()
+                return
             self._send(connection, claim, signed)
         except TransferError as error:
             self._context.lanes.release()
@@ -279,12 +285,14 @@ class QuickPath(Generic[T]):
                 self._idle.setdefault(connection.connection.origin, []).append(connection)
             else:
                 self._give_back(connection)
-            # First of all, so that the connection is used again before the answer is looked at.
-            self._context.lanes.release()
-            if isinstance(result, WireError):
-                self._go_long(claim, EarlierAttempt(result, claim.generation))
-            else:
+            if isinstance(result, Answer) and result.head.status < 300:
+                # First of all, so that the connection is used again before the answer is looked at.
+                self._context.lanes.release()
                 self._judge(claim, result, mover)
+            else:
+                self._go_long(claim, EarlierAttempt(_error_of(claim, result), claim.generation))
+                # What the failure teaches is learnt before another request takes the lane.
+                self._loop.call_soon(self._context.lanes.release)
             self._pump()
         except BaseException as error:  # noqa: BLE001 - in a callback nobody else would see it
             self._stop(error)
@@ -292,10 +300,6 @@ class QuickPath(Generic[T]):
     def _judge(self, claim: _Claim[T], answer: Answer, mover: Mover) -> None:
         errand = claim.errand
         try:
-            if answer.head.status >= 300:
-                error = refusal(errand.location, answer.head, bytes(answer.body))
-                error.signed_region = claim.region
-                raise error
             result = errand.conclude(answer, mover, time.monotonic() - claim.started_seconds)
         except TransferError as error:
             self._go_long(claim, EarlierAttempt(error, claim.generation))
@@ -382,3 +386,11 @@ class QuickPath(Generic[T]):
         """End the run with an error."""
         self._error = self._error or error
         self._news.set()
+
+
+def _error_of(claim: _Claim[T], result: Answer | WireError) -> TransferError:
+    if isinstance(result, WireError):
+        return result
+    error = refusal(claim.errand.location, result.head, bytes(result.body))
+    error.signed_region = claim.region
+    return error
