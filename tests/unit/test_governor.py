@@ -183,3 +183,28 @@ def test_the_limit_never_leaves_its_bounds(initial: int, minimum: int, more: int
     assert minimum <= governor.limit <= minimum + more
     for window in seen:
         assert minimum <= governor.observe(window) <= minimum + more
+
+
+def test_a_process_that_always_has_work_gets_no_more_lanes_however_it_speeds_up() -> None:
+    governor = Governor(32)
+    for number in range(200):
+        governor.observe(Window(0.1, 0, 1000 + 500 * number, governor.limit, busy=0.97))
+    assert governor.limit <= 32
+
+
+def test_a_doubling_that_leaves_the_process_without_rest_is_taken_back() -> None:
+    governor = Governor(32)
+    governor.observe(Window(0.1, 0, 100, 32, busy=0.3))
+    assert governor.limit == 64
+    for _ in range(8):
+        governor.observe(Window(0.1, 0, 1000, 64, busy=0.99))
+    assert governor.limit == 32
+
+
+def test_a_process_that_is_busy_at_first_gets_more_lanes_once_it_rests() -> None:
+    governor = Governor(32)
+    for _ in range(3):
+        governor.observe(Window(0.1, 0, 100, 32, busy=1.0))
+    assert governor.limit == 32
+    governor.observe(Window(0.1, 0, 100, 32, busy=0.4))
+    assert governor.limit == 64

@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from transfer.model.events import ConcurrencyChanged, EventSink
 from transfer.plan.governor import Window
+from transfer.system.occupancy import Occupancy
 
 SHORTEST_WINDOW_SECONDS: Final = 0.04
 """The first windows last as long at least: one round of a store that needs 30 ms to its first byte, and a hundred
@@ -82,6 +83,8 @@ class Lanes:
         self._in_use = 0
         self._pausing = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._occupancy: Occupancy | None = None
+        self._occupied_seconds = 0.0
         self._window_started_seconds = 0.0
         self._shortest_seconds = SHORTEST_WINDOW_SECONDS
         self._busy_seconds = 0.0
@@ -116,6 +119,7 @@ class Lanes:
     def start(self) -> None:
         """Begin to measure."""
         if self._timer is None:
+            self._occupancy = Occupancy()
             self._begin_window(asyncio.get_running_loop())
 
     def stop(self) -> None:
@@ -124,6 +128,9 @@ class Lanes:
             self._timer.cancel()
             self._timer = None
             self._may_end = False
+        if self._occupancy is not None:
+            self._occupancy.close()
+            self._occupancy = None
 
     def lane(self) -> Lane:
         """Hold a lane for the block, for `async with`; waits for one in turn."""
@@ -208,6 +215,7 @@ class Lanes:
 
     def _begin_window(self, loop: asyncio.AbstractEventLoop) -> None:
         self._window_started_seconds = loop.time()
+        self._occupied_seconds = self._occupied()
         self._peak_in_use = self._in_use
         self._work_bytes = self._requests = self._slowdowns = self._timeouts = 0
         self._may_end = False
@@ -228,13 +236,15 @@ class Lanes:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
         before = self._governor.limit
+        seconds = loop.time() - self._window_started_seconds
         window = Window(
-            seconds=loop.time() - self._window_started_seconds,
+            seconds=seconds,
             work_bytes=max(self._work_bytes, 0),
             requests=self._requests,
             in_use=self._peak_in_use,
             slowdowns=self._slowdowns,
             timeouts=self._timeouts,
+            busy=(self._occupied() - self._occupied_seconds) / seconds if seconds > 0 else 0.0,
         )
         after = self._governor.observe(window)
         if self._slowdowns == 0:
@@ -247,3 +257,6 @@ class Lanes:
         if after != before:
             self._on_event(ConcurrencyChanged(after))
             self.admit()
+
+    def _occupied(self) -> float:
+        return 0.0 if self._occupancy is None else self._occupancy.seconds()

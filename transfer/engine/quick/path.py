@@ -125,9 +125,6 @@ class QuickPath(Generic[T]):
                 await self._ways.settle(settled)
                 self._undelivered -= len(settled)
                 self._pump()
-            if not (self._waiting or self._under_way):
-                # Others may use the connections meanwhile.
-                self._rest()
             self._note_room()
 
     async def passing(self, things: AsyncIterator[T]) -> AsyncIterator[T]:
@@ -380,6 +377,9 @@ class QuickPath(Generic[T]):
         now = self._loop.time()
         for connection in list(self._in_flight):
             connection.fail_if_stalled(now)
+        if not (self._waiting or self._under_way):
+            # Others may use the connections meanwhile.
+            self._rest()
         self._watchdog = self._loop.call_later(WATCHDOG_SECONDS, self._watch)
 
     def _stop(self, error: BaseException) -> None:
