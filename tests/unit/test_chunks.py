@@ -15,7 +15,7 @@ def coded(draw: st.DrawFn) -> tuple[bytes, bytes]:
     """A body, and the same in chunks as RFC 9112 allows them."""
     pieces = draw(st.lists(st.binary(min_size=1, max_size=40), max_size=6))
     lines = [
-        (b"%X" if draw(st.booleans()) else b"00%x") % len(piece) + draw(EXTENSIONS) + b"\r\n" + piece for piece in pieces
+        (b"%X" if draw(st.booleans()) else b"0%x") % len(piece) + draw(EXTENSIONS) + b"\r\n" + piece for piece in pieces
     ]
     last = b"0" * draw(st.integers(1, 3)) + draw(EXTENSIONS)
     return b"".join(pieces), b"\r\n".join([*lines, last, draw(TRAILERS)]) + b"\r\n"
