@@ -205,6 +205,14 @@ async def test_a_body_may_come_in_pieces_larger_and_smaller_than_the_buffer(rig:
         assert talk.quick.is_open
 
 
+async def test_only_the_body_counts_for_the_limit_and_not_its_chunks(plain: Rig) -> None:
+    pieces = [CONTENT[start : start + KIB] for start in range(0, len(CONTENT), KIB)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    async with plain.talking(saying(CHUNKED + chunks + b"0\r\n\r\n")) as talk:
+        assert await talk.ask() == (200, CONTENT)
+        assert talk.quick.is_open
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified", b"200 OK"])
 async def test_answers_without_a_body_end_with_their_head(plain: Rig, method: str, status: bytes) -> None:

@@ -225,11 +225,17 @@ class QuickConnection:
 
     def _unframed(self) -> Answer | None:
         """A body of which no head tells the length."""
-        self._require_small(len(self._collected))
+        arrived = len(self._collected)
         if not self._framing.chunked:
+            self._require_small(arrived)
             return None
         found = unchunk(self._collected)
-        return None if found is None else self._whole(found[0], len(self._collected) - found[1])
+        if found is None:
+            # What is between the chunks is no part of the body; as much as the body itself is too much.
+            self._require_small(arrived // 2)
+            return None
+        self._require_small(len(found[0]))
+        return self._whole(found[0], arrived - found[1])
 
     def _end(self) -> Answer | None:
         """The peer has closed: the end of a body of unknown length, or too early."""
