@@ -340,6 +340,52 @@ async def test_no_more_is_asked_where_the_server_says_that_it_closes(rig: Rig) -
             talk.quick.exchange(Request("GET", "/x"))
 
 
+@pytest.mark.parametrize("size", [5, ANSWER_BUFFER_BYTES, LIMIT_BYTES])
+@pytest.mark.parametrize("coding", ["length", "chunked"])
+async def test_what_comes_after_an_answer_is_never_the_next_one(rig: Rig, size: int, coding: str) -> None:
+    content = bytes(size)
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        if coding == "length":
+            peer.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + content)
+        else:
+            peer.writer.write(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (size, content))
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        await peer.wait_for_end()
+
+    async with rig.talking(handle) as talk:
+        talk.follow_up = Request("GET", "/y")
+        # All of it is there when the first byte is looked at.
+        talk.quick.exchange(Request("GET", "/x"))
+        first = await talk.result()
+        assert isinstance(first, Answer)
+        assert first.body == content
+        await settle()
+        assert talk.is_closed
+        while not talk.results.empty():
+            assert isinstance(talk.results.get_nowait(), WireError)
+
+
+async def test_surplus_that_fills_the_buffer_to_its_last_byte_is_noticed(plain: Rig) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    size = ANSWER_BUFFER_BYTES - len(head % 10_000)
+    whole = head % size + bytes(size)
+    assert len(whole) == ANSWER_BUFFER_BYTES
+    is_sent = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(whole + HELLO)
+        is_sent.set()
+        await peer.wait_for_end()
+
+    async with plain.talking(handle) as talk:
+        assert await talk.ask() == (200, bytes(size))
+        await is_sent.wait()
+        assert not talk.quick.is_open
+
+
 @pytest.mark.parametrize("message", [b"HTTP/1.1 408 Request Timeout\r\n\r\n", b""], ids=["a message", "the end"])
 async def test_what_comes_while_nothing_is_asked_costs_the_connection(rig: Rig, message: bytes) -> None:
     async def handle(peer: Peer) -> None:

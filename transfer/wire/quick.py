@@ -64,7 +64,7 @@ class QuickConnection:
         self._loop: Final = asyncio.get_running_loop()
         self.is_open = True
         self._method = ""
-        self._is_waiting = self._is_sending = self._is_cut_short = False
+        self._is_waiting = self._is_sending = self._is_cut_short = self._is_drained = False
         self._moved_at_seconds = self._window_began_seconds = 0.0
         self._window_bytes = 0
         self._forget()
@@ -174,6 +174,7 @@ class QuickConnection:
                 raise WireError("the server sent something that nobody asked for")
             if self._is_sending:
                 self._cut_short()
+            self._is_drained = got < len(view)
             answer = self._take(got) if got else self._end()
             if answer is not None or got < len(view):
                 return answer
@@ -254,11 +255,20 @@ class QuickConnection:
         if head is None:
             raise RuntimeError("an answer without a head")
         self._forget()
-        reusable = head.keep_alive and not (self._is_cut_short or surplus_bytes or self._stream.has_surplus())
+        reusable = head.keep_alive and not (self._is_cut_short or surplus_bytes or self._has_more())
         if not reusable:
             self._let_go()
         self.connection.finish(reusable=reusable)
         return Answer(head, body)
+
+    def _has_more(self) -> bool:
+        """Whether something follows the answer already: the next request would take it for its own answer."""
+        if self._is_drained:
+            return False
+        try:
+            return self._stream.receive_now(self._view) is not None
+        except WireError:
+            return True
 
     def _settle(self, result: Answer | WireError) -> None:
         self._is_waiting = False

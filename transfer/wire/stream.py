@@ -115,10 +115,6 @@ class ByteStream(ABC):
     def go_on_sending(self) -> bool:
         """Send more of what `begin_send` has left; whether that was the rest of it. Raises as `begin_send`."""
 
-    def has_surplus(self) -> bool:
-        """Whether more than was asked for was taken from the socket already; what is still there makes it readable."""
-        return False
-
     async def send_file(self, fd: int, offset: int, count: int, flow: Flow) -> Mover:
         """Send `count` bytes of a file from `offset`.
 

@@ -134,10 +134,6 @@ class TlsStream(PlainStream):
             self._leaving = self._leaving[sent:]
         return True
 
-    def has_surplus(self) -> bool:
-        """See `ByteStream.has_surplus`; what belongs to TLS itself, such as a session ticket, is none."""
-        return self._has_received() and self.receive_now(memoryview(bytearray(1))) is not None
-
     def receive_now(self, view: memoryview) -> int | None:
         """See `ByteStream.receive_now`: decrypts all records that have arrived and that `view` holds."""
         if self._early:
