@@ -222,6 +222,56 @@ async def test_answers_without_a_body_end_with_their_head(plain: Rig, method: st
             assert (await talk.ask(method))[1] == b""
 
 
+@pytest.mark.parametrize("content", [b"", b"all that there is", CONTENT], ids=["none", "little", "much"])
+async def test_a_body_may_end_with_the_connection(rig: Rig, content: bytes) -> None:
+    async with rig.talking(saying_once(b"HTTP/1.1 200 OK\r\n\r\n" + content)) as talk:
+        assert await talk.ask() == (200, content)
+        assert talk.is_closed
+
+
+async def test_the_end_of_an_encrypted_connection_is_noticed_before_that_of_the_socket(
+    certificates: tuple[str, str, str],
+) -> None:
+    context = server_context(certificates[1:])
+    is_over = asyncio.Event()
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Say goodbye inside the encryption and keep the socket open."""
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+
+        async def step(call: object) -> object:
+            while True:
+                try:
+                    return call()  # type: ignore[operator]  # whatever the caller wants of it
+                except ssl.SSLWantReadError:
+                    writer.write(outgoing.read())
+                    incoming.write(await reader.read(65536))
+
+        await step(tls.do_handshake)
+        await step(lambda: tls.read(65536))
+        tls.write(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        try:
+            tls.unwrap()
+        except ssl.SSLWantReadError:
+            writer.write(outgoing.read())
+        await is_over.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    dialer = Dialer(verify_tls=True, ca_bundle=certificates[0], stall_seconds=STALL_SECONDS)
+    talk = Talk(await dialer.dial(parse_origin(f"https://127.0.0.1:{port}")[0]), HttpServer(echo))
+    try:
+        async with asyncio.timeout(2):
+            assert await talk.ask() == (200, b"hello")
+    finally:
+        is_over.set()
+        talk.quick.leave().close()
+        server.close()
+        await server.wait_closed()
+
+
 async def test_a_large_body_goes_in_several_writes(rig: Rig) -> None:
     may_read = asyncio.Event()
 
@@ -324,6 +374,44 @@ def reset(peer: Peer) -> None:
     sock = peer.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (HELLO[:10], WireError),
+        (HELLO[:-1], WireError),
+        (CHUNKED + b"5\r\nhel", WireError),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP", WireError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ProtocolError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nhello", ProtocolError),
+        (CHUNKED + b"zz\r\n", ProtocolError),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", ProtocolError),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000, ProtocolError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (LIMIT_BYTES + 1), ProtocolError),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + bytes(LIMIT_BYTES + 1), ProtocolError),
+        (CHUNKED + b"%x\r\n" % (LIMIT_BYTES + 1) + bytes(LIMIT_BYTES + 1) + b"\r\n0\r\n\r\n", ProtocolError),
+    ],
+    ids=[
+        "cut in the head",
+        "cut in the body",
+        "cut in a chunk",
+        "cut after an interim head",
+        "two framings",
+        "two lengths",
+        "no chunk size",
+        "no HTTP",
+        "head too long",
+        "length too large",
+        "body too large",
+        "chunks too large",
+    ],
+)
+async def test_broken_answers_are_failures(rig: Rig, answer: bytes, kind: type[WireError]) -> None:
+    async with rig.talking(saying_once(answer)) as talk:
+        error = await talk.fail()
+        assert type(error) is kind
+        assert not error.reused
 
 
 async def test_a_cut_answer_counts_as_answered(plain: Rig) -> None:

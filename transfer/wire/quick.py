@@ -176,8 +176,9 @@ class QuickConnection:
                 self._cut_short()
             self._is_drained = got < len(view)
             answer = self._take(got) if got else self._end()
-            if answer is not None or got < len(view):
+            if answer is not None:
                 return answer
+            # Asks on: an encrypted connection may have ended already, which makes the socket readable no more.
 
     def _take(self, got: int) -> Answer | None:
         self._moved_at_seconds = self._loop.time()
