@@ -577,6 +577,27 @@ async def test_a_server_that_hands_out_single_bytes_fails_the_exchange(
         assert error.answered
 
 
+async def test_the_pace_of_an_answer_is_judged_from_its_first_byte_on(
+    plain: Rig, clock: Clock, gate: asyncio.Semaphore
+) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        for at in range(0, len(HELLO), 20):
+            await gate.acquire()
+            await peer.send(HELLO[at : at + 20])
+        await peer.wait_for_end()
+
+    async with plain.talking(handle) as talk:
+        talk.quick.exchange(Request("GET", "/x"))
+        clock.advance(talk, STALL_SECONDS - 1)
+        await step(talk, gate)
+        # The store has thought for as long as it may: its answer, once begun, comes at a good pace.
+        clock.advance(talk, 2)
+        while talk.results.empty():
+            await step(talk, gate)
+        assert isinstance(await talk.result(), Answer)
+
+
 async def test_a_connection_that_is_left_idle_serves_on_as_any_other(rig: Rig) -> None:
     async with rig.talking(echo) as talk:
         assert await talk.ask("PUT", CONTENT) == (200, CONTENT)

@@ -182,6 +182,9 @@ class QuickConnection:
 
     def _take(self, got: int) -> Answer | None:
         self._moved_at_seconds = self._loop.time()
+        if not self._has_begun:
+            # Only from its first byte on is there a pace to judge.
+            self._window_began_seconds, self._window_bytes = self._moved_at_seconds, 0
         self._window_bytes += got
         if self._rest:
             self._rest = self._rest[got:]
