@@ -598,6 +598,31 @@ async def test_the_pace_of_an_answer_is_judged_from_its_first_byte_on(
         assert isinstance(await talk.result(), Answer)
 
 
+async def test_a_slow_line_may_take_its_time_for_a_body(clock: Clock) -> None:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    far.setblocking(False)
+    with far:
+        stream = PlainStream(near, asyncio.get_running_loop(), memoryview(b""))
+        talk = Talk(Connection(stream, Origin("http", "store.example", 80), STALL_SECONDS), HttpServer(echo))
+        talk.quick.exchange(Request("PUT", "/x", body=BIG_BODY))
+        received = 0
+        while received < len(BIG_BODY):
+            # 100 KiB in 10 s.
+            target = received + 100 * KIB
+            while received < min(target, len(BIG_BODY)):
+                with contextlib.suppress(BlockingIOError):
+                    received += len(far.recv(100 * KIB))
+                await asyncio.sleep(0)
+            clock.advance(talk, 10)
+            assert talk.results.empty()
+        far.send(HELLO)
+        answer = await talk.result()
+        assert isinstance(answer, Answer)
+        assert answer.body == b"hello"
+        talk.quick.leave().close()
+
+
 async def test_a_connection_that_is_left_idle_serves_on_as_any_other(rig: Rig) -> None:
     async with rig.talking(echo) as talk:
         assert await talk.ask("PUT", CONTENT) == (200, CONTENT)

@@ -63,7 +63,7 @@ class PlainStream(ByteStream):
             data = data[sent:]
             await self._wait_to_send()
 
-    def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> bool:
+    def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> int:
         """See `ByteStream.begin_send`."""
         if len(body) <= JOINED_BYTES:
             self._unsent = memoryview(head + body)
@@ -75,19 +75,19 @@ class PlainStream(ByteStream):
         except OSError as error:
             self._raise_send_error(error)
         self._unsent = memoryview(head + body)[sent:] if sent < len(head) else memoryview(body)[sent - len(head) :]
-        return not self._unsent
+        return len(self._unsent)
 
-    def go_on_sending(self) -> bool:
+    def go_on_sending(self) -> int:
         """See `ByteStream.go_on_sending`."""
         while self._unsent:
             try:
                 sent = self._sock.send(self._unsent, MSG_NOSIGNAL)
             except BlockingIOError:
-                return False
+                break
             except OSError as error:
                 self._raise_send_error(error)
             self._unsent = self._unsent[sent:]
-        return True
+        return len(self._unsent)
 
     def receive_now(self, view: memoryview) -> int | None:
         """See `ByteStream.receive_now`."""

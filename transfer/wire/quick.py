@@ -64,7 +64,8 @@ class QuickConnection:
         self._loop: Final = asyncio.get_running_loop()
         self.is_open = True
         self._method = ""
-        self._is_waiting = self._is_sending = self._is_cut_short = self._is_drained = False
+        self._is_waiting = self._is_cut_short = self._is_drained = False
+        self._unsent_bytes = 0
         self._moved_at_seconds = self._window_began_seconds = 0.0
         self._window_bytes = 0
         self._forget()
@@ -93,13 +94,13 @@ class QuickConnection:
         self._moved_at_seconds = self._window_began_seconds = self._loop.time()
         self._window_bytes = 0
         try:
-            self._is_sending = not self._stream.begin_send(head, body)
+            self._unsent_bytes = self._stream.begin_send(head, body)
         except PeerAnsweredError:
             self._is_cut_short = True
         except WireError as error:
             self._loop.call_soon(self._fail, error)
         else:
-            if self._is_sending:
+            if self._unsent_bytes:
                 self._loop.add_writer(self._stream.fileno(), self._writable)
 
     def leave(self) -> Connection:
@@ -126,7 +127,7 @@ class QuickConnection:
     @property
     def _has_begun(self) -> bool:
         """Whether there is a pace to judge: a store may think about its answer up to the deadline."""
-        return self._is_sending or self._head is not None or bool(self._collected)
+        return bool(self._unsent_bytes) or self._head is not None or bool(self._collected)
 
     def _forget(self) -> None:
         self._head: ResponseHead | None = None
@@ -136,22 +137,23 @@ class QuickConnection:
 
     def _writable(self) -> None:
         try:
-            is_sent = self._stream.go_on_sending()
+            unsent_bytes = self._stream.go_on_sending()
         except PeerAnsweredError:
             self._cut_short()
         except WireError as error:
             self._fail(error)
         else:
             self._moved_at_seconds = self._loop.time()
-            if is_sent:
-                self._is_sending = False
+            self._window_bytes += self._unsent_bytes - unsent_bytes
+            self._unsent_bytes = unsent_bytes
+            if not unsent_bytes:
                 self._loop.remove_writer(self._stream.fileno())
 
     def _cut_short(self) -> None:
         """The server answers before it has the whole body: no more of it is sent."""
         self._is_cut_short = True
-        if self._is_sending:
-            self._is_sending = False
+        if self._unsent_bytes:
+            self._unsent_bytes = 0
             self._loop.remove_writer(self._stream.fileno())
 
     def _readable(self) -> None:
@@ -172,7 +174,7 @@ class QuickConnection:
                 return None
             if not self._is_waiting:
                 raise WireError("the server sent something that nobody asked for")
-            if self._is_sending:
+            if self._unsent_bytes:
                 self._cut_short()
             self._is_drained = got < len(view)
             answer = self._take(got) if got else self._end()

@@ -101,8 +101,8 @@ class ByteStream(ABC):
         """
 
     @abstractmethod
-    def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> bool:
-        """Send a head and its body as far as the socket takes them now; whether that is all of it.
+    def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> int:
+        """Send a head and its body as far as the socket takes them now; how many bytes are left.
 
         The rest goes by `go_on_sending`, whenever the socket takes more; until then `body` must stay as it is.
 
@@ -112,8 +112,8 @@ class ByteStream(ABC):
         """
 
     @abstractmethod
-    def go_on_sending(self) -> bool:
-        """Send more of what `begin_send` has left; whether that was the rest of it. Raises as `begin_send`."""
+    def go_on_sending(self) -> int:
+        """Send more of what `begin_send` has left; how many bytes are left then. Raises as `begin_send`."""
 
     async def send_file(self, fd: int, offset: int, count: int, flow: Flow) -> Mover:
         """Send `count` bytes of a file from `offset`.

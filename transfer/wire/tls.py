@@ -109,7 +109,7 @@ class TlsStream(PlainStream):
         if not more or self._outgoing.pending > _HELD_BYTES:
             await self._flush()
 
-    def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> bool:
+    def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> int:
         """See `ByteStream.begin_send`."""
         for data in (head + body,) if len(body) <= JOINED_BYTES else (head, body):
             view = memoryview(data)
@@ -120,19 +120,19 @@ class TlsStream(PlainStream):
                     raise broken_connection(error) from error
         return self.go_on_sending()
 
-    def go_on_sending(self) -> bool:
+    def go_on_sending(self) -> int:
         """See `ByteStream.go_on_sending`: sends the records that are ready."""
         while self._leaving or self._outgoing.pending:
             self._leaving = self._leaving or memoryview(self._outgoing.read())
             try:
                 sent = self._sock.send(self._leaving, MSG_NOSIGNAL)
             except BlockingIOError:
-                return False
+                break
             except OSError as error:
                 self._raise_send_error(error)
             self._moved_bytes += sent
             self._leaving = self._leaving[sent:]
-        return True
+        return len(self._leaving) + self._outgoing.pending
 
     def receive_now(self, view: memoryview) -> int | None:
         """See `ByteStream.receive_now`: decrypts all records that have arrived and that `view` holds."""
@@ -191,7 +191,7 @@ class TlsStream(PlainStream):
 
     async def _flush(self) -> None:
         """Send the records that are ready."""
-        while not self.go_on_sending():
+        while self.go_on_sending():
             await self._wait_to_send()
 
     def _take_records(self) -> int | None:
