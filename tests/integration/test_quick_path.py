@@ -192,6 +192,49 @@ async def test_a_bit_that_flips_once_costs_one_retry(tmp_path: Path, store: Smal
     assert store.asked == {("GET", key): 1 + retries[key] for key in CONTENTS}
 
 
+async def test_a_store_that_knows_no_checksums_gets_md5_from_all(tmp_path: Path, store: SmallStore) -> None:
+    early = set(list(CONTENTS)[:4])
+    others_are_done = asyncio.Event()
+    refused: set[str] = set()
+
+    async def hook(request: Request) -> bool:
+        if request.asked.head.header(CRC) is None:
+            if early <= store.objects.keys() | {request.key}:
+                others_are_done.set()
+            return False
+        refused.add(request.key)
+        if request.key not in early:
+            # By then the run has learnt from others that it is for nothing.
+            await others_are_done.wait()
+            await settle(100)
+        return await request.refuse(b"501 Not Implemented", "NotImplemented")
+
+    store.hook = hook
+    async with running(tmp_path, store) as run:
+        outcomes = await run.upload()
+        assert [outcome for outcome in outcomes if not isinstance(outcome, Receipt)] == []
+        assert set(retries_of(outcomes).values()) == {0}
+        assert store.objects == CONTENTS
+        assert len(run.warnings) == 1
+    assert store.asked == {("PUT", key): 1 + (key in refused) for key in CONTENTS}
+    assert early < refused
+
+
+async def test_what_else_is_refused_is_told_although_checksums_were_refused_before(
+    tmp_path: Path, store: SmallStore
+) -> None:
+    async def hook(request: Request) -> bool:
+        if request.asked.head.header(CRC) is not None:
+            return await request.refuse(b"501 Not Implemented", "NotImplemented")
+        return request.key in HURT and await request.refuse(b"400 Bad Request", "InvalidArgument")
+
+    store.hook = hook
+    async with running(tmp_path, store) as run:
+        outcomes = await run.upload()
+        assert store.objects.keys() == CONTENTS.keys() - HURT
+    assert sum(isinstance(outcome, Failure) for outcome in outcomes) == len(HURT)
+
+
 @pytest.mark.usefixtures("_storage")
 async def test_files_that_are_there_are_replaced(tmp_path: Path, store: SmallStore) -> None:
     async with running(tmp_path, store) as run:

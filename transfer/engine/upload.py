@@ -26,6 +26,7 @@ from transfer.engine.uploading import (
     Proof,
     body_headers,
     prove,
+    still_counting,
     upload_with_fallback,
 )
 from transfer.integrity.digests import encode_value, new_digest
@@ -97,7 +98,7 @@ class _FileUpload:
         self._part_size_bytes = choose_part_size_bytes(source.size, context.options.part_size_bytes)
         self._headers = property_headers(context.options.properties, guess_content_type(item.path), source.mtime_ns)
         self._claim: Claim | None = None
-        self._earlier = item.earlier
+        self._earlier = still_counting(context, item.earlier)
         self.mover = Mover.NONE
         self.resumed_bytes = 0
 

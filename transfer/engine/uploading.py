@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from transfer.engine.attempts import Tally
+from transfer.engine.attempts import EarlierAttempt, Tally
 from transfer.engine.context import Context
 from transfer.integrity.digests import encode_value
 from transfer.integrity.proof import SentPart, prove_upload
@@ -68,6 +68,14 @@ def algorithm_of(context: Context) -> ChecksumAlgorithm:
     """What uploads carry now."""
     automatic = ChecksumAlgorithm.CRC64NVME if context.takes_checksums else ChecksumAlgorithm.MD5
     return context.options.checksum or automatic
+
+
+def still_counting(context: Context, earlier: EarlierAttempt | None) -> EarlierAttempt | None:
+    """An earlier attempt; None when it was refused for checksum headers that, as others have learnt, are not sent."""
+    error = None if earlier is None else earlier.error
+    if context.takes_checksums or not isinstance(error, StoreError):
+        return earlier
+    return None if _is_checksum_refusal(context, ChecksumAlgorithm.CRC64NVME, error) else earlier
 
 
 async def upload_with_fallback(
