@@ -18,9 +18,10 @@ from transfer.engine import stores
 from transfer.engine.context import Context
 from transfer.engine.quick import path as path_module
 from transfer.engine.quick.path import MOST_UNUSUAL
+from transfer.engine.receiving import WHOLE_ATTEMPTS
 from transfer.engine.transfer import Transfer
 from transfer.model.checksums import VerifiedBy
-from transfer.model.errors import NameClashError, StoreError
+from transfer.model.errors import ChecksumMismatchError, NameClashError, StoreError
 from transfer.model.events import Event, RequestRetried, Warned
 from transfer.model.options import ConnectionOptions, TransferOptions, UnsafeKeyPolicy
 from transfer.model.receipts import Failure, Outcome, Receipt
@@ -190,6 +191,19 @@ async def test_a_bit_that_flips_once_costs_one_retry(tmp_path: Path, store: Smal
         assert run.transfer.progress.retries == len(HURT)
         assert run.transfer.progress.bytes_moved == sum(map(len, CONTENTS.values()))
     assert store.asked == {("GET", key): 1 + retries[key] for key in CONTENTS}
+
+
+async def test_a_bit_that_flips_each_time_is_told_after_as_many_attempts_as_ever(
+    tmp_path: Path, store: SmallStore
+) -> None:
+    store.hook = flip(99)
+    async with running(tmp_path, store) as run:
+        outcomes = await run.download()
+        assert run.landed.keys() == CONTENTS.keys() - HURT
+    errors = [outcome.error for outcome in outcomes if isinstance(outcome, Failure)]
+    assert len(errors) == len(HURT)
+    assert all(isinstance(error, ChecksumMismatchError) for error in errors)
+    assert {store.asked["GET", key] for key in HURT} == {WHOLE_ATTEMPTS}
 
 
 async def test_a_store_that_knows_no_checksums_gets_md5_from_all(tmp_path: Path, store: SmallStore) -> None:

@@ -63,12 +63,6 @@ class EarlierAttempt:
     error: TransferError | None
     generation: int
 
-    def count_in(self, tally: Tally, progress: Progress) -> None:
-        """Count what has to be made again; a failure is counted where it is judged."""
-        if self.error is None:
-            tally.retries += 1
-            progress.retries += 1
-
 
 class Attempts:
     """The one way requests are made by the engine.

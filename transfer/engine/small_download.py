@@ -50,8 +50,10 @@ async def download_small(
 
     left = WHOLE_ATTEMPTS
     earlier = item.earlier
-    if earlier is not None:
-        earlier.count_in(receiver.tally, context.progress)
+    if earlier is not None and earlier.error is None:
+        # Its bytes were not counted.
+        left -= 1
+        receiver.fetched_in_vain(0)
     while True:
         left -= 1
         found, content = await context.attempts.run(item.source, fetch, receiver.tally, earlier=earlier)
