@@ -280,6 +280,16 @@ async def test_a_name_that_is_taken_is_told_or_spelled_otherwise(
         assert run.transfer.progress.retries == 0
 
 
+async def test_an_earlier_failure_counts_once_whatever_name_the_file_gets(tmp_path: Path, store: SmallStore) -> None:
+    store.objects = dict(CLASHING)
+    store.hook = first_time(lambda request: request.key == "tree/a")
+    (tmp_path / "landed" / "a").mkdir(parents=True)
+    async with running(tmp_path, store, unsafe_keys=UnsafeKeyPolicy.ESCAPE) as run:
+        outcomes = await run.download()
+        assert all(isinstance(outcome, Receipt) for outcome in outcomes)
+        assert run.transfer.progress.retries == len(run.retried) == 1
+
+
 async def test_connections_that_break_in_the_middle_cost_at_most_a_retry(tmp_path: Path, store: SmallStore) -> None:
     fresh: set[str] = set()
     broken: set[str] = set()

@@ -39,3 +39,6 @@ async def land_apart(
                 raise
             # Each time one more character is encoded, so this ends.
             item = replace(item, relative=spelled)
+            if isinstance(item, DownloadItem):
+                # The attempt that was made before has been counted.
+                item = replace(item, earlier=None)
