@@ -16,15 +16,20 @@ from tests.support.http_server import HttpServer
 from tests.support.small_store import CRC, Hook, Request, SmallStore, crc_of, leave_alone, settle
 from transfer.engine import stores
 from transfer.engine.context import Context
+from transfer.engine.items import DownloadItem, UploadItem
 from transfer.engine.quick import path as path_module
-from transfer.engine.quick.path import MOST_UNUSUAL
+from transfer.engine.quick.path import MOST_UNUSUAL, QuickPath, Ways
 from transfer.engine.receiving import WHOLE_ATTEMPTS
+from transfer.engine.spread import each, plain_task_group
 from transfer.engine.transfer import Transfer
 from transfer.model.checksums import VerifiedBy
 from transfer.model.errors import ChecksumMismatchError, NameClashError, StoreError
 from transfer.model.events import Event, RequestRetried, Warned
+from transfer.model.locations import S3Location
+from transfer.model.objects import ListedObject
 from transfer.model.options import ConnectionOptions, TransferOptions, UnsafeKeyPolicy
 from transfer.model.receipts import Failure, Outcome, Receipt
+from transfer.stores.local.source import ReadFile
 from transfer.stores.s3.access import Access, BucketEndpoint
 from transfer.stores.s3.credentials import Credentials
 from transfer.wire.origin import parse_origin
@@ -464,3 +469,66 @@ async def test_credentials_that_expire_midway_are_renewed_once(
     assert made[0].renewals == 1
     assert 1 <= sum(retries.values()) < COUNT // 2
     assert store.asked == {("PUT", key): 1 + retries[key] for key in CONTENTS}
+
+
+async def nothing(*_: object) -> None:
+    pass
+
+
+@asynccontextmanager
+async def walked(run: Run, item: UploadItem | DownloadItem) -> AsyncIterator[QuickPath[UploadItem | DownloadItem]]:
+    """The short way itself, with one item on it, in a group of tasks that lives longer."""
+    ways = Ways[UploadItem | DownloadItem](lambda one: one, lambda one, _: one, nothing, nothing)
+    async with plain_task_group() as tasks:
+        with QuickPath(run.context, tasks, ways) as quick:
+            passing = asyncio.ensure_future(anext(quick.passing(each([item])), None))
+            yield quick
+        passing.cancel()
+        await settle()
+
+
+@pytest.mark.parametrize("late", ["connection", "credentials"])
+async def test_what_comes_when_the_way_is_closed_is_not_used(
+    tmp_path: Path, store: SmallStore, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    source = tmp_path / "file"
+    source.write_bytes(b"hello")
+    item = UploadItem(str(source), S3Location("bucket", "key"), 5, 0, ReadFile(str(source)))
+    is_asked, may_come = asyncio.Event(), asyncio.Event()
+    async with running(tmp_path, store) as run:
+        owner, name = (run.context.store.pool, "lend") if late == "connection" else (run.context.store, "prepare")
+        real = getattr(owner, name)
+
+        async def wait(*arguments: object) -> object:
+            found = await real(*arguments)
+            is_asked.set()
+            await may_come.wait()
+            return found
+
+        monkeypatch.setattr(owner, name, wait)
+        async with walked(run, item) as quick:
+            await is_asked.wait()
+            quick.close()
+            may_come.set()
+            await settle()
+        run.assert_idle()
+    assert not store.asked
+
+
+async def test_what_has_arrived_when_the_way_is_closed_does_not_land(
+    tmp_path: Path, store: SmallStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.objects = {"key": b"hello"}
+    listed = ListedObject("key", 5, f'"{store.etag("key")}"', 0.0)
+    item = DownloadItem(S3Location("bucket", "key"), str(tmp_path / "landed"), "key", listed)
+    is_closed = asyncio.Event()
+    async with running(tmp_path, store) as run:
+        async with walked(run, item) as quick:
+
+            def close(_: int) -> None:
+                asyncio.get_running_loop().call_soon(quick.close)
+                is_closed.set()
+
+            monkeypatch.setattr(run.context.attempts, "succeeded", close)
+            await is_closed.wait()
+        assert run.landed == {}

@@ -150,6 +150,7 @@ class QuickPath(Generic[T]):
             self._context.lanes.release()
         self._in_flight.clear()
         self._waiting.clear()
+        self._arrived.clear()
         self._rest()
         self._news.set()
 
@@ -235,7 +236,10 @@ class QuickPath(Generic[T]):
             self._context.lanes.release()
             raise
         else:
-            self._begin(claim)
+            if self._is_closed:
+                self._context.lanes.release()
+            else:
+                self._begin(claim)
 
     async def _dial(self, claim: _Claim[T], signed: Signed) -> None:
         try:
