@@ -332,6 +332,30 @@ async def test_an_early_refusal_may_come_in_pieces(rig: Rig) -> None:
         goes_on.set()
 
 
+def over(sock: socket.socket) -> Talk:
+    sock.setblocking(False)
+    stream = PlainStream(sock, asyncio.get_running_loop(), memoryview(b""))
+    return Talk(Connection(stream, Origin("http", "store.example", 80), STALL_SECONDS), HttpServer(echo))
+
+
+@pytest.mark.parametrize("status", [200, 403])
+async def test_an_answer_that_is_there_before_its_request_is_an_early_one(status: int) -> None:
+    near, far = socket.socketpair()
+    with far:
+        far.send(HELLO.replace(b"200 OK", b"%d Told" % status))
+    talk = over(near)
+    # Nobody has looked at the socket yet: that nothing can be sent is the first news.
+    talk.quick.exchange(Request("PUT", "/x", body=CONTENT))
+    result = await talk.result()
+    assert talk.is_closed
+    if status == 403:
+        assert isinstance(result, Answer)
+        assert result.body == b"hello"
+    else:
+        assert type(result) is WireError
+        assert result.answered
+
+
 async def test_an_early_success_is_a_failure(rig: Rig) -> None:
     async with rig.talking(refusing(HELLO, resets=False)) as talk:
         error = await talk.fail("PUT", BIG_BODY)
@@ -600,11 +624,9 @@ async def test_the_pace_of_an_answer_is_judged_from_its_first_byte_on(
 
 async def test_a_slow_line_may_take_its_time_for_a_body(clock: Clock) -> None:
     near, far = socket.socketpair()
-    near.setblocking(False)
     far.setblocking(False)
     with far:
-        stream = PlainStream(near, asyncio.get_running_loop(), memoryview(b""))
-        talk = Talk(Connection(stream, Origin("http", "store.example", 80), STALL_SECONDS), HttpServer(echo))
+        talk = over(near)
         talk.quick.exchange(Request("PUT", "/x", body=BIG_BODY))
         received = 0
         while received < len(BIG_BODY):

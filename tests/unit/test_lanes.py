@@ -64,6 +64,40 @@ def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes_module, "LONGEST_WINDOW_SECONDS", 0.01)
 
 
+async def test_who_takes_a_lane_without_a_task_has_the_same_turn_as_others(order: list[int]) -> None:
+    lanes = Lanes(Governor.fixed(2), lambda _: None)
+    assert lanes.take_now()
+    first = Holder(lanes, order, 1)
+    await settle()
+    assert not lanes.take_now()
+    second = Holder(lanes, order, 2)
+    await settle()
+    lanes.take_later(lambda: order.append(3))
+    third = Holder(lanes, order, 4)
+    await settle()
+    assert (order, lanes.in_use, lanes.waiting) == ([1], 2, 3)
+    lanes.release()
+    # Free is not enough: somebody was there before.
+    assert not lanes.take_now()
+    first.let_go.set()
+    await settle()
+    assert (order, lanes.in_use, lanes.waiting) == ([1, 2, 3], 2, 1)
+    second.let_go.set()
+    third.let_go.set()
+    await asyncio.gather(first.task, second.task, third.task)
+    assert (order, lanes.in_use, lanes.waiting) == ([1, 2, 3, 4], 1, 0)
+    assert lanes.take_now()
+
+
+async def test_a_lane_that_is_given_back_at_once_goes_to_the_next() -> None:
+    lanes = Lanes(Governor.fixed(1), lambda _: None)
+    assert lanes.take_now()
+    for _ in range(64):
+        lanes.take_later(lanes.release)
+    lanes.release()
+    assert (lanes.in_use, lanes.waiting) == (0, 0)
+
+
 async def test_lanes_are_bounded_and_given_in_the_order_of_asking(order: list[int]) -> None:
     lanes = Lanes(Governor.fixed(2), lambda _: None)
     holders = [Holder(lanes, order, number) for number in range(5)]
