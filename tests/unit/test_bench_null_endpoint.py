@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import random
 import re
 import socket
 import ssl
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from benchmarks.endpoints import EndpointError, Imitation, NullEndpoint
 from benchmarks.measure import PROJECT
+from benchmarks.null_endpoint.channel import WRITABLE, Channel, Data
 from benchmarks.null_endpoint.heads import object_size_bytes, parse_head, parse_range
 from benchmarks.null_endpoint.listing import list_document
 from benchmarks.null_endpoint.turns import Turns
@@ -135,6 +137,23 @@ def test_requests_that_come_together_are_answered_in_order(endpoint: NullEndpoin
             assert f"Content-Length: {size}\r\n".encode() in head
             assert answers.read(size) == (DATA * (size // len(DATA) + 1))[:size]
         assert b"Content-Length: 7\r\n" in b"".join(iter(answers.readline, b"\r\n"))
+
+
+def test_what_fills_the_socket_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(DATA)
+    text = random.Random(1).randbytes(MIB)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        sending = Channel(ours, Data.open(str(tmp_path / "data")), 0).send(text, range(5, MIB))
+        received = bytearray()
+        with contextlib.suppress(StopIteration):
+            while True:
+                assert sending.send(None) == WRITABLE
+                received += theirs.recv(MIB)
+        ours.close()
+        received += b"".join(iter(lambda: theirs.recv(MIB), b""))
+    assert received == text + (DATA * (MIB // len(DATA) + 1))[5:MIB]
 
 
 def test_nobody_waits_for_clients_that_do_not_go_on(endpoint: NullEndpoint, client: http.client.HTTPConnection) -> None:
