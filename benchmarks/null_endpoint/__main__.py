@@ -14,12 +14,17 @@ import socket
 import ssl
 import sys
 import threading
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from benchmarks.null_endpoint.channel import Channel, Data
 from benchmarks.null_endpoint.counters import Count, Counters
 from benchmarks.null_endpoint.exchange import Exchange, Manner
+from benchmarks.null_endpoint.loop import Loop
+from benchmarks.null_endpoint.turns import Turns
 
 THREAD_STACK_BYTES = 512 << 10
 BACKLOG = 4096
@@ -30,27 +35,55 @@ class Service:
     """What every worker needs."""
 
     listener: socket.socket
+    turns: Turns
     data: Data
     manner: Manner
     counters: Counters
     tls: ssl.SSLContext | None
 
-    def run(self, worker: int) -> None:
-        """Accept connections for ever, one thread each."""
+    def run(self, worker: int) -> NoReturn:
+        """Accept connections for ever, in turn with the other workers."""
         self.counters.take_slot(worker)
-        threading.stack_size(THREAD_STACK_BYTES)
+        serve = self._in_threads() if self._waits() else self._in_loop()
         while True:
+            self.turns.take(worker)
             connection, _ = self.listener.accept()
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            self.turns.pass_on(worker)
+            self.counters.add(Count.CONNECTIONS)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            serve(connection)
+
+    def _waits(self) -> bool:
+        """Tell whether serving a connection waits for more than its socket."""
+        manner = self.manner
+        return bool(self.tls or manner.delay_seconds or manner.pace_bytes_per_second) or sys.platform != "linux"
+
+    def _in_loop(self) -> Callable[[socket.socket], None]:
+        loop = Loop()
+        threading.Thread(target=_run_or_end, args=(loop.run,), daemon=True).start()
+
+        def serve(connection: socket.socket) -> None:
+            connection.setblocking(False)
+            loop.add(connection, self._exchange(connection).serve())
+
+        return serve
+
+    def _in_threads(self) -> Callable[[socket.socket], None]:
+        threading.stack_size(THREAD_STACK_BYTES)
+        return lambda connection: threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        self.counters.add(Count.CONNECTIONS)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(ssl.SSLError, ConnectionError):
             secured = self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
-            with secured:
-                channel = Channel(secured, self.data, self.manner.pace_bytes_per_second)
-                Exchange(channel, self.manner, self.counters).serve()
+            with secured, contextlib.suppress(StopIteration):
+                serving = self._exchange(secured).serve()
+                while True:
+                    # Whatever it says it waits for, its next step waits for by itself.
+                    serving.send(None)
+
+    def _exchange(self, connection: socket.socket) -> Exchange:
+        channel = Channel(connection, self.data, self.manner.pace_bytes_per_second)
+        return Exchange(channel, self.manner, self.counters)
 
 
 def main() -> None:
@@ -68,7 +101,7 @@ def main() -> None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(arguments.certificate)
     with socket.create_server(("127.0.0.1", arguments.port), backlog=BACKLOG) as listener:
-        service = Service(listener, data, manner, Counters(arguments.workers), tls)
+        service = Service(listener, Turns(arguments.workers), data, manner, Counters(arguments.workers), tls)
         workers = [_fork(service, number, watch=arguments.until_input_ends) for number in range(arguments.workers)]
         print(listener.getsockname()[1], flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -86,16 +119,25 @@ def main() -> None:
 
 def _fork(service: Service, number: int, *, watch: bool) -> int:
     process_id = os.fork()
-    if process_id:
-        return process_id
-    # A worker never returns into what it was forked from.
+    if not process_id:
+        _run_or_end(lambda: _work(service, number, watch=watch))
+    return process_id
+
+
+def _work(service: Service, number: int, *, watch: bool) -> NoReturn:
+    # The parent ends it: a Ctrl-C in the terminal must not take it from a client that is still ending.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if watch:
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    service.run(number)
+
+
+def _run_or_end(run: Callable[[], NoReturn]) -> NoReturn:
+    """Run what never returns; the process ends where that fails, not in what it was forked from."""
     try:
-        # The parent ends it: a Ctrl-C in the terminal must not take it from a client that is still ending.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if watch:
-            threading.Thread(target=_end_with_input, daemon=True).start()
-        service.run(number)
+        run()
     finally:
+        traceback.print_exc()
         os._exit(1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from dataclasses import dataclass
 from time import sleep
 
@@ -30,8 +29,8 @@ _OBJECT_FIELDS = (
     "Accept-Ranges: bytes\r\nContent-Type: binary/octet-stream\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
     f"ETag: {OBJECT_ETAG}\r\n"
 )
-_PUT_FIELDS = f"ETag: {PUT_ETAG}\r\n"
 _XML_FIELDS = "Content-Type: application/xml\r\n"
+_NOTHING = range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +59,45 @@ class Exchange:
         self._counters = counters
         self._is_in_flight = False
 
-    def serve(self) -> None:
+    async def serve(self) -> None:
         """Answer requests one after the other; returns when the connection is over."""
         # A client that leaves without a word ends TLS in an SSLError, which is no failure of anybody's.
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
+        with contextlib.suppress(OSError):
             while True:
-                head = self._channel.read_until(b"\r\n\r\n")
+                head = await self._channel.read_until(b"\r\n\r\n")
                 try:
-                    request = parse_head(head)
+                    await self._take_turn(parse_head(head))
                 except ValueError:
-                    self._answer(400, "Connection: close\r\n")
+                    await self._channel.send(_said(400, "Connection: close\r\n"))
                     return
-                if request.path == STATS_PATH:
-                    self._answer(200, "Content-Type: application/json\r\n", self._counters.as_json())
-                    continue
-                self._counters.add(Count.IN_FLIGHT)
-                self._is_in_flight = True
-                try:
-                    self._take_turn(request)
                 finally:
                     self._land()
 
-    def _take_turn(self, request: Request) -> None:
+    async def _take_turn(self, request: Request) -> None:
+        if request.path == STATS_PATH:
+            await self._channel.send(_said(200, "Content-Type: application/json\r\n", self._counters.as_json()))
+            return
+        self._counters.add(Count.IN_FLIGHT)
+        self._is_in_flight = True
         limit = self._manner.in_flight_limit
         is_too_many = bool(limit) and self._counters.total(Count.IN_FLIGHT) > limit
-        received_bytes = self._drop_body(request)
-        if self._manner.delay_seconds:
-            sleep(self._manner.delay_seconds)
+        received_bytes = await self._drop_body(request)
+        self._delay()
         if is_too_many:
             self._counters.add(Count.SLOWED)
-            self._answer(503, _XML_FIELDS, SLOW_DOWN.encode())
+            text, span = _said(503, _XML_FIELDS, SLOW_DOWN.encode()), _NOTHING
         else:
-            self._respond(request, received_bytes)
+            text, span = self._respond(request, received_bytes)
+        if not span:
+            self._land()
+        await self._channel.send(text, span)
+        if span:
+            self._counters.add(Count.BYTES_OUT, len(span))
+
+    def _delay(self) -> None:
+        # Who imitates a delay has a thread for each connection.
+        if self._manner.delay_seconds:
+            sleep(self._manner.delay_seconds)
 
     def _land(self) -> None:
         """The request is in flight no more. Before a short answer leaves: the client's next one may come at once."""
@@ -99,67 +105,64 @@ class Exchange:
             self._is_in_flight = False
             self._counters.add(Count.IN_FLIGHT, -1)
 
-    def _drop_body(self, request: Request) -> int:
-        if request.headers.get("expect", "").lower() == "100-continue" and self._channel.is_empty():
-            self._channel.send(b"HTTP/1.1 100 Continue\r\n\r\n", more=False)
-        if request.headers.get("transfer-encoding", "").lower() != "chunked":
-            length_bytes = int(request.headers.get("content-length", "0"))
-            self._channel.drop(length_bytes)
+    async def _drop_body(self, request: Request) -> int:
+        if request.field("expect") == "100-continue" and self._channel.is_empty():
+            await self._channel.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if request.field("transfer-encoding") != "chunked":
+            length_bytes = int(request.field("content-length") or 0)
+            await self._channel.drop(length_bytes)
             return length_bytes
         total_bytes = 0
-        while chunk_bytes := int(self._channel.read_until(b"\r\n").partition(b";")[0], 16):
-            self._channel.drop(chunk_bytes + 2)
+        while chunk_bytes := int((await self._channel.read_until(b"\r\n")).partition(b";")[0], 16):
+            await self._channel.drop(chunk_bytes + 2)
             total_bytes += chunk_bytes
-        while self._channel.read_until(b"\r\n"):
+        while await self._channel.read_until(b"\r\n"):
             pass
         return total_bytes
 
-    def _respond(self, request: Request, received_bytes: int) -> None:
+    def _respond(self, request: Request, received_bytes: int) -> tuple[bytes, range]:
+        """Return what to say and the span of data that follows it."""
         bucket, _, key = request.path.removeprefix("/").partition("/")
         method = request.method
         if method in {"GET", "HEAD"} and key:
             self._counters.add(Count.GET)
-            self._send_object(request)
-            return
+            return self._object(request)
         self._counters.add(Count.PUT if method == "PUT" else Count.OTHER)
         if method == "PUT":
             self._counters.add(Count.BYTES_IN, received_bytes)
-            self._answer(200, _PUT_FIELDS)
-        elif method == "POST":
-            self._answer(200, _XML_FIELDS, posted_document(request, bucket, key).encode())
+            return _PUT_ANSWER, _NOTHING
+        if method == "POST":
+            text = _said(200, _XML_FIELDS, posted_document(request, bucket, key).encode())
         elif method == "DELETE":
-            self._answer(204)
+            text = _said(204)
         elif method == "GET":
-            self._answer(200, _XML_FIELDS, bucket_document(request, bucket).encode())
+            text = _said(200, _XML_FIELDS, bucket_document(request, bucket).encode())
         elif method == "HEAD":
-            self._answer(200, "x-amz-bucket-region: us-east-1\r\n")
+            text = _said(200, "x-amz-bucket-region: us-east-1\r\n")
         else:
-            self._answer(405)
+            text = _said(405)
+        return text, _NOTHING
 
-    def _send_object(self, request: Request) -> None:
+    def _object(self, request: Request) -> tuple[bytes, range]:
         size_bytes = object_size_bytes(request.path, self._manner.default_size_bytes)
-        asked = parse_range(request.headers.get("range"), size_bytes)
+        asked = parse_range(request.field("range"), size_bytes)
         if asked is not None and not asked:
-            self._answer(416, f"Content-Range: bytes */{size_bytes}\r\n")
-            return
+            return _said(416, f"Content-Range: bytes */{size_bytes}\r\n"), _NOTHING
         fields = _OBJECT_FIELDS
         if asked is not None:
             fields += f"Content-Range: bytes {asked.start}-{asked.stop - 1}/{size_bytes}\r\n"
         span = range(size_bytes) if asked is None else asked
-        has_body = request.method == "GET" and bool(span)
-        if not has_body:
-            self._land()
-        self._send_head(200 if asked is None else 206, fields, len(span), more=has_body)
-        if has_body:
-            self._channel.send_data(span)
-            self._counters.add(Count.BYTES_OUT, len(span))
+        head = _head(200 if asked is None else 206, fields, len(span))
+        return head, span if request.method == "GET" else _NOTHING
 
-    def _answer(self, status: int, fields: str = "", body: bytes = b"") -> None:
-        self._land()
-        self._send_head(status, fields, len(body), more=bool(body))
-        if body:
-            self._channel.send(body, more=False)
 
-    def _send_head(self, status: int, fields: str, length_bytes: int, *, more: bool) -> None:
-        length = "" if status == 204 else f"Content-Length: {length_bytes}\r\n"
-        self._channel.send(f"{_STARTS[status]}{fields}{length}\r\n".encode("latin-1"), more=more)
+def _said(status: int, fields: str = "", body: bytes = b"") -> bytes:
+    return _head(status, fields, len(body)) + body
+
+
+def _head(status: int, fields: str, length_bytes: int) -> bytes:
+    length = "" if status == 204 else f"Content-Length: {length_bytes}\r\n"
+    return f"{_STARTS[status]}{fields}{length}\r\n".encode("latin-1")
+
+
+_PUT_ANSWER = _said(200, f"ETag: {PUT_ETAG}\r\n")

@@ -1,11 +1,15 @@
 """The null endpoint: what it answers, what it lists, what it imitates, and that it ends."""
 
+import contextlib
 import http.client
+import os
+import random
 import re
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +21,10 @@ from hypothesis import strategies as st
 
 from benchmarks.endpoints import EndpointError, Imitation, NullEndpoint
 from benchmarks.measure import PROJECT
+from benchmarks.null_endpoint.channel import WRITABLE, Channel, Data
 from benchmarks.null_endpoint.heads import object_size_bytes, parse_head, parse_range
 from benchmarks.null_endpoint.listing import list_document
+from benchmarks.null_endpoint.turns import Turns
 from benchmarks.null_process import null_endpoint
 from benchmarks.tree import Tree
 
@@ -105,6 +111,91 @@ def test_a_client_that_waits_for_continue_gets_it(endpoint: NullEndpoint) -> Non
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+def connect(endpoint: NullEndpoint) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", urlsplit(endpoint.url).port), timeout=30)
+
+
+def test_requests_are_answered_whatever_pieces_they_come_in(endpoint: NullEndpoint) -> None:
+    before = endpoint.bytes_in()
+    request = b"PUT /b/k HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde"
+    with connect(endpoint) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for number in range(len(request)):
+            connection.send(request[number : number + 1])
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert endpoint.bytes_in() - before == 5
+
+
+def test_requests_that_come_together_are_answered_in_order(endpoint: NullEndpoint) -> None:
+    sizes = [3 * MIB, 10, 2 * MIB, 0]
+    chunked = b"PUT /b/k HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    with connect(endpoint) as connection, connection.makefile("rb") as answers:
+        gets = [b"GET /b/k@%d HTTP/1.1\r\nRANGE:bytes=0-\r\n\r\n" % size for size in sizes[:3]]
+        connection.sendall(b"".join([*gets, chunked, b"HEAD /b/k@7 HTTP/1.1\r\n\r\n"]))
+        for size in sizes:
+            head = b"".join(iter(answers.readline, b"\r\n"))
+            assert f"Content-Length: {size}\r\n".encode() in head
+            assert answers.read(size) == (DATA * (size // len(DATA) + 1))[:size]
+        assert b"Content-Length: 7\r\n" in b"".join(iter(answers.readline, b"\r\n"))
+
+
+def test_what_fills_the_socket_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(DATA)
+    text = random.Random(1).randbytes(MIB)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        sending = Channel(ours, Data.open(str(tmp_path / "data")), 0).send(text, range(5, MIB))
+        received = bytearray()
+        with contextlib.suppress(StopIteration):
+            while True:
+                assert sending.send(None) == WRITABLE
+                received += theirs.recv(MIB)
+        ours.close()
+        received += b"".join(iter(lambda: theirs.recv(MIB), b""))
+    assert received == text + (DATA * (MIB // len(DATA) + 1))[5:MIB]
+
+
+def test_nobody_waits_for_clients_that_do_not_go_on(endpoint: NullEndpoint, client: http.client.HTTPConnection) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * (os.cpu_count() or 1)):
+            stack.enter_context(connect(endpoint)).sendall(b"GET /b/k@1000000000 HTTP/1.1\r\n\r\n")
+            stack.enter_context(connect(endpoint)).sendall(b"PUT /b/k HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc")
+        assert exchange(client, "PUT", "/b/k", bytes(MIB))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"nonsense",
+        b"PUT /b/k HTTP/1.1\r\nContent-Length: many",
+        b"GET /b?max-keys=x&prefix=tree-1-1/ HTTP/1.1",
+    ],
+)
+def test_a_request_that_is_none_is_refused_and_ends_its_connection(endpoint: NullEndpoint, head: bytes) -> None:
+    with connect(endpoint) as connection, connection.makefile("rb") as answer:
+        connection.sendall(head + b"\r\n\r\n")
+        assert answer.read().startswith(b"HTTP/1.1 400 ")
+
+
+def test_workers_accept_in_turn() -> None:
+    turns = Turns(3)
+    accepted: list[int] = []
+    workers = [threading.Thread(target=accept, args=(turns, worker, accepted), daemon=True) for worker in range(3)]
+    for worker in reversed(workers):
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert accepted == [0, 1, 2, 0, 1, 2]
+
+
+def accept(turns: Turns, worker: int, accepted: list[int]) -> None:
+    for _ in range(2):
+        turns.take(worker)
+        accepted.append(worker)
+        turns.pass_on(worker)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "expected"),
     [
@@ -124,6 +215,12 @@ def test_control_requests_are_answered(
     assert expected in body
 
 
+def test_a_head_is_read_by_the_names_of_its_fields() -> None:
+    request = parse_head(b"GET /b/a%20b?x=1&x=2&y HTTP/1.1\r\nX-Range: no\r\nRANGE: Bytes=1-\r\nLast:  z ")
+    assert (request.method, request.path, request.query) == ("GET", "/b/a b", {"x": "1", "y": ""})
+    assert [request.field(name) for name in ("range", "last", "ast", "z")] == ["bytes=1-", "z", "", ""]
+
+
 def test_a_head_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError):
         parse_head(b"nonsense")
@@ -132,7 +229,7 @@ def test_a_head_that_is_none_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, None),
+        ("", None),
         ("bytes=0-", range(100)),
         ("bytes=5-9", range(5, 10)),
         ("bytes=90-500", range(90, 100)),
@@ -143,7 +240,7 @@ def test_a_head_that_is_none_is_refused() -> None:
         ("lines=1-2", None),
     ],
 )
-def test_ranges(text: str | None, expected: range | None) -> None:
+def test_ranges(text: str, expected: range | None) -> None:
     assert parse_range(text, 100) == expected
 
 
@@ -229,6 +326,18 @@ def test_above_the_limit_in_flight_it_says_slow_down(tmp_path: Path) -> None:
             assert first.recv(1000).startswith(b"HTTP/1.1 200 ")
             second.sendall(b"HEAD /b/k HTTP/1.1\r\n\r\n")
             assert b"HTTP/1.1 200 " in second.recv(1000)
+
+
+def test_a_client_that_leaves_inside_a_body_is_in_flight_no_more(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(DATA)
+    with null_endpoint(tmp_path / "data", Imitation(in_flight_limit=1)) as limited:
+        with connect(limited) as leaving, connect(limited) as staying:
+            leaving.sendall(b"PUT /b/k HTTP/1.1\r\nContent-Length: 9000000\r\n\r\nabc")
+            leaving.shutdown(socket.SHUT_WR)
+            assert leaving.recv(1000) == b""
+            staying.sendall(b"HEAD /b/k HTTP/1.1\r\n\r\n")
+            assert staying.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert limited.bytes_in() == 0
 
 
 def test_with_tls_pace_and_delay_the_bytes_are_the_same(tmp_path: Path) -> None:
