@@ -101,13 +101,9 @@ class KernelTlsStream(SendfileStream):
             got += count
         return got
 
-    def has_surplus(self) -> bool:
-        """See `ByteStream.has_surplus`."""
-        return bool(self._early or self._tls.pending())
-
     def is_stale(self) -> bool:
         """See `ByteStream.is_stale`; what was received already and nobody asked for counts too."""
-        return self.has_surplus() or super().is_stale()
+        return bool(self._early or self._tls.pending()) or super().is_stale()
 
     def rest(self) -> None:
         """See `ByteStream.rest`: later connections resume what the server has offered by now."""
