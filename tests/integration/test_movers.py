@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import kernel_tls
 from tests.support.certificates import make_certificate
 from tests.support.fault_proxy import FaultProxy
 from tests.support.http_server import Handler, HttpServer, Peer, server_context
@@ -22,6 +23,7 @@ from transfer.model.events import Event
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.receipts import Mover
 from transfer.wire import dial
+from transfer.wire.ktls import Obstacle
 from transfer.wire.plain import PlainStream
 
 MIB = 1024 * 1024
@@ -77,8 +79,14 @@ async def test_the_portable_mover_moves_the_same_bytes(
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize("size", SIZES)
 async def test_bodies_pass_through_tls(
-    encrypted: FaultProxy, certificates: tuple[Path, Path, Path], seaweed_bucket: str, tmp_path: Path, size: int
+    encrypted: FaultProxy,
+    certificates: tuple[Path, Path, Path],
+    seaweed_bucket: str,
+    tmp_path: Path,
+    size: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    kernel_tls.offer(monkeypatch, Obstacle.KERNEL)
     options = ConnectionOptions(endpoint_url=encrypted.endpoint_url, ca_bundle=str(certificates[0]))
     async with Transfer(connection=options) as transfer:
         assert await round_trip(transfer, seaweed_bucket, tmp_path, size) == (Mover.TLS, Mover.TLS)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import kernel_tls
 from tests.support.certificates import make_certificate
 from tests.support.http_server import Handler, HttpServer, Peer, server_context
 from transfer.model.errors import (
@@ -30,6 +31,7 @@ from transfer.wire.connection import BytesBody, Connection, FileBody, Request
 from transfer.wire.dial import Dialer
 from transfer.wire.flow import Flow
 from transfer.wire.heads import MAX_HEAD_BYTES
+from transfer.wire.ktls import Obstacle
 from transfer.wire.origin import Origin, parse_origin
 from transfer.wire.plain import PlainStream
 from transfer.wire.pool import ConnectionPool
@@ -38,11 +40,12 @@ KIB = 1024
 MIB = 1024 * KIB
 CONTENT = bytes(range(251)) * (3 * MIB // 251)
 REFUSAL = b"<Error><Code>AccessDenied</Code></Error>"
-STREAMS = ["kernel", "portable", "tls"]
+STREAMS = ["kernel", "portable", "tls", "ktls"]
 MOVERS = {
     "kernel": (Mover.SENDFILE, Mover.RECV),
     "portable": (Mover.BUFFER, Mover.RECV),
     "tls": (Mover.TLS, Mover.TLS),
+    "ktls": (Mover.KTLS, Mover.TLS),
 }
 
 
@@ -56,7 +59,7 @@ class Rig:
 
     def __init__(self, kind: str, certificates: tuple[Path, Path, Path], folder: Path) -> None:
         ca, certificate, key = certificates
-        self._tls = server_context((str(certificate), str(key))) if kind == "tls" else None
+        self._tls = server_context((str(certificate), str(key))) if kind.endswith("tls") else None
         self.ca_bundle = str(ca)
         self.sends_by, self.receives_by = MOVERS[kind]
         self._folder = folder
@@ -92,6 +95,10 @@ def rig(
 ) -> Rig:
     if request.param == "portable":
         choose_portable(monkeypatch)
+    elif request.param == "tls":
+        kernel_tls.offer(monkeypatch, Obstacle.KERNEL)
+    elif request.param == "ktls":
+        kernel_tls.imitate(monkeypatch)
     return Rig(request.param, certificates, tmp_path)
 
 

@@ -45,6 +45,7 @@ from transfer.stores.s3.properties import property_headers
 from transfer.system.paths import absolute_path
 from transfer.wire.connection import FileBody
 from transfer.wire.flow import Flow
+from transfer.wire.ktls import OFFER
 
 Source = SourceFile | ReadFile
 """A file that is open, or a small one that was read whole."""
@@ -105,7 +106,9 @@ class _FileUpload:
     @property
     def mover_reason(self) -> str | None:
         """Why the bytes did not travel the fastest way."""
-        return mover_reason(self.mover, None if self._content is None else SMALL_UPLOAD)
+        if self._content is None:
+            return mover_reason(self.mover, None, OFFER.obstacle if self.mover is Mover.TLS else None)
+        return mover_reason(self.mover, SMALL_UPLOAD)
 
     async def run(self) -> Proof:
         """Send the file: in one PUT when it is small."""

@@ -21,6 +21,8 @@ class Mover(StrEnum):
     """Through memory of this process, in either direction."""
     TLS = "tls"
     """Encrypted or decrypted in this process."""
+    KTLS = "ktls"
+    """Up: as `SENDFILE`, and the kernel encrypted it on its way."""
     SERVER = "server"
     """The store copied it: no byte came here."""
     NONE = "none"

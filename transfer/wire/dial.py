@@ -19,8 +19,10 @@ import anyio
 import anyio.to_thread
 
 from transfer.model.errors import ConnectError, WireError
+from transfer.wire import ktls
 from transfer.wire.connection import Connection
 from transfer.wire.heads import MAX_HEAD_BYTES, build_request_head, parse_response_head
+from transfer.wire.ktls_stream import KernelDeclinedError, KernelTlsStream
 from transfer.wire.origin import Origin
 from transfer.wire.plain import PlainStream, SendfileStream
 from transfer.wire.proxy import Proxy, proxy_for
@@ -56,8 +58,12 @@ class Dialer:
         self._resolving: defaultdict[tuple[str, int], anyio.Lock] = defaultdict(anyio.Lock)
         self._hop: Final = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
 
-    async def dial(self, origin: Origin) -> Connection:
+    async def dial(self, origin: Origin, *, for_files: bool = False) -> Connection:
         """Open a connection to an origin, through the proxy the environment names for it.
+
+        Args:
+            origin: Whom to talk to.
+            for_files: Whether files will be sent: where the kernel can encrypt them, it does.
 
         Raises:
             ConnectError: No address accepts, the name is unknown, or the proxy refuses.
@@ -71,7 +77,11 @@ class Dialer:
                 return Connection(self._plain_stream(sock), origin, self._stall_seconds, proxy)
             if proxy is not None:
                 await _tunnel(self._plain_stream(sock), origin, proxy)
-            return Connection(await self._encrypt(sock, origin), origin, self._stall_seconds)
+            stream = await self._encrypt(sock, origin, for_files=for_files and ktls.OFFER.obstacle is None)
+            return Connection(stream, origin, self._stall_seconds)
+        except KernelDeclinedError as declined:
+            ktls.OFFER.withdraw(declined.obstacle)
+            return await self.dial(origin)
         except BaseException as error:
             sock.close()
             if isinstance(error, WireError) and error.subject is None:
@@ -83,10 +93,11 @@ class Dialer:
         kind = SendfileStream if sys.platform == "linux" else PlainStream
         return kind(sock, asyncio.get_running_loop(), self._hop)
 
-    async def _encrypt(self, sock: socket.socket, origin: Origin) -> ByteStream:
+    async def _encrypt(self, sock: socket.socket, origin: Origin, *, for_files: bool) -> ByteStream:
         if self._tls is None:
             self._tls = TlsClient(verify=self._verify_tls, ca_bundle=self._ca_bundle)
-        stream = TlsStream(sock, asyncio.get_running_loop(), self._hop, self._tls, origin)
+        parts = sock, asyncio.get_running_loop(), self._hop, self._tls, origin
+        stream = KernelTlsStream(*parts) if for_files else TlsStream(*parts)
         try:
             with anyio.fail_after(CONNECT_SECONDS):
                 await stream.handshake()

@@ -13,9 +13,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from transfer.model.errors import WireError
-from transfer.wire.connection import Connection, ConnectionState, Request, Response
+from transfer.wire import ktls
+from transfer.wire.connection import Connection, ConnectionState, FileBody, Request, Response
 from transfer.wire.dial import Dialer
 from transfer.wire.flow import Flow
+from transfer.wire.ktls_stream import KernelTlsStream
 from transfer.wire.origin import Origin
 
 WATCHDOG_SECONDS: Final = 1.0
@@ -41,7 +43,8 @@ class Exchange:
 
     async def __aenter__(self) -> Response:
         try:
-            connection = self._connection = await self._pool.lend(self._origin)
+            for_files = isinstance(self._request.body, FileBody)
+            connection = self._connection = await self._pool.lend(self._origin, for_files=for_files)
             self._response = await connection.exchange(self._request, self._flow)
         except BaseException as error:
             self._leave(error)
@@ -68,6 +71,7 @@ class ConnectionPool:
     def __init__(self, dialer: Dialer) -> None:
         self._dialer: Final = dialer
         self._idle: Final[dict[Origin, list[tuple[Connection, float]]]] = defaultdict(list)
+        self._idle_for_files: Final[dict[Origin, list[tuple[Connection, float]]]] = defaultdict(list)
         self._busy: Final[set[Connection]] = set()
         self._watchdog: asyncio.TimerHandle | None = None
 
@@ -83,8 +87,10 @@ class ConnectionPool:
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
-        idle = [connection for kept in self._idle.values() for connection, _ in kept]
-        self._idle.clear()
+        kinds = (self._idle, self._idle_for_files)
+        idle = [connection for kind in kinds for kept in kind.values() for connection, _ in kept]
+        for kind in kinds:
+            kind.clear()
         for connection in [*idle, *self._busy]:
             connection.close()
 
@@ -98,17 +104,24 @@ class ConnectionPool:
         """
         return Exchange(self, origin, request, flow)
 
-    async def lend(self, origin: Origin) -> Connection:
-        """A connection that is idle, or a new one; it counts as busy until it is given back."""
-        connection = self.lend_idle(origin)
-        if connection is None:
-            connection = await self._dialer.dial(origin)
-            self._busy.add(connection)
+    async def lend(self, origin: Origin, *, for_files: bool = False) -> Connection:
+        """A connection that is idle, or a new one; it counts as busy until it is given back.
+
+        Where the kernel encrypts files, they leave by connections made for that (`for_files`). Other requests use these
+        when there are no others: they receive more slowly.
+        """
+        if for_files and origin.is_tls and ktls.OFFER.obstacle is None:
+            connection = self._take_idle(self._idle_for_files[origin])
+            if connection is None:
+                connection = await self._dialer.dial(origin, for_files=True)
+        else:
+            connection = self._any_idle(origin) or await self._dialer.dial(origin)
+        self._busy.add(connection)
         return connection
 
     def lend_idle(self, origin: Origin) -> Connection | None:
         """As `lend`, but None where a new connection would have to be made."""
-        connection = self._take_idle(origin)
+        connection = self._any_idle(origin)
         if connection is not None:
             self._busy.add(connection)
         return connection
@@ -117,13 +130,17 @@ class ConnectionPool:
         """Keep a connection for the next request, or close it when it cannot serve one."""
         self._busy.discard(connection)
         if connection.state is ConnectionState.IDLE:
-            self._idle[connection.origin].append((connection, asyncio.get_running_loop().time()))
+            kind = self._idle_for_files if isinstance(connection.stream, KernelTlsStream) else self._idle
+            kind[connection.origin].append((connection, asyncio.get_running_loop().time()))
         else:
             connection.close()
 
-    def _take_idle(self, origin: Origin) -> Connection | None:
+    def _any_idle(self, origin: Origin) -> Connection | None:
+        return self._take_idle(self._idle[origin]) or self._take_idle(self._idle_for_files[origin])
+
+    @staticmethod
+    def _take_idle(kept: list[tuple[Connection, float]]) -> Connection | None:
         """The most recently used idle connection that still looks alive; the others found dead are closed."""
-        kept = self._idle[origin]
         now = asyncio.get_running_loop().time()
         while kept:
             connection, since = kept.pop()

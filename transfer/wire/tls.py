@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, cast
 
 from transfer.model.errors import ConfigurationError, ConnectError, TlsError, WireError
@@ -23,10 +24,10 @@ RECORDS_BUFFER_BYTES: Final = 256 * 1024
 """What one call receives of encrypted bytes; all connections share it, and each may keep a copy to be decrypted. CPU
 of 512 MiB received, medians of 7 in turn: 1.03 s, with half of it 1.00, twice 1.10, OpenSSL on the socket 1.20."""
 
-_RECORD_BYTES: Final = 16 * 1024
+RECORD_BYTES: Final = 16 * 1024
 """The most that a record holds (RFC 8446, section 5.1)."""
 
-_HELD_BYTES: Final = 4 * 1024
+HELD_BYTES: Final = 4 * 1024
 """No more than this waits for what follows it: a head does, a step of a bandwidth limit does not."""
 
 
@@ -49,6 +50,11 @@ class TlsClient:
         self.context: Final = _make_context(verify=verify, ca_bundle=ca_bundle)
         self.records: Final = memoryview(bytearray(RECORDS_BUFFER_BYTES))
         self.sessions: Final[dict[Origin, ssl.SSLSession]] = {}
+
+    def keep_session(self, origin: Origin, session: ssl.SSLSession | None) -> None:
+        """Have later connections to an origin resume a session, when the server has offered that."""
+        if session is not None and session.has_ticket:
+            self.sessions[origin] = session
 
 
 class TlsStream(PlainStream):
@@ -80,24 +86,12 @@ class TlsStream(PlainStream):
             TlsError: The certificate is not trusted or not for this host.
             ConnectError: The handshake failed for another reason.
         """
-        try:
+        with handshake_failures():
             while not self._has_shaken_hands():
                 await self._answer_peer()
                 while self._take_records() is None:
                     await self._wait(readable=True, writable=False)
             await self._answer_peer()
-        except ssl.SSLCertVerificationError as error:
-            raise TlsError(
-                f"the server's certificate is not trusted: {error.verify_message}",
-                remedy="name its authority with --ca-bundle, or check the host name",
-            ) from error
-        except ssl.SSLError as error:
-            raise ConnectError(
-                f"the TLS handshake failed: {(error.reason or 'unknown reason').lower().replace('_', ' ')}",
-                remedy="check that the endpoint speaks https",
-            ) from error
-        except WireError as error:
-            raise ConnectError(f"the TLS handshake failed: {error.message}") from error
 
     async def send(self, data: memoryview, *, more: bool = False) -> None:
         """See `ByteStream.send`; a head leaves together with the body that follows."""
@@ -106,7 +100,7 @@ class TlsStream(PlainStream):
                 data = data[self._tls.write(data) :]
             except OSError as error:
                 raise broken_connection(error) from error
-        if not more or self._outgoing.pending > _HELD_BYTES:
+        if not more or self._outgoing.pending > HELD_BYTES:
             await self._flush()
 
     def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> int:
@@ -170,9 +164,7 @@ class TlsStream(PlainStream):
         if self._has_given_session:
             return
         self._has_given_session = True
-        session = self._tls.session
-        if session is not None and session.has_ticket:
-            self._client.sessions[self._origin] = session
+        self._client.keep_session(self._origin, self._tls.session)
 
     def _has_received(self) -> bool:
         return bool(self._early or self._incoming.pending or self._tls.pending())
@@ -223,7 +215,7 @@ class TlsStream(PlainStream):
             return
         self._take_records()
         try:
-            self._early = self._tls.read(_RECORD_BYTES)
+            self._early = self._tls.read(RECORD_BYTES)
         except ssl.SSLWantReadError:
             return
         except ssl.SSLEOFError:
@@ -231,6 +223,32 @@ class TlsStream(PlainStream):
         except OSError as error:
             raise broken_connection(error) from error
         raise PeerAnsweredError
+
+
+@contextmanager
+def handshake_failures() -> Iterator[None]:
+    """Say what went wrong in a handshake.
+
+    Raises:
+        TlsError: The certificate is not trusted or not for this host.
+        ConnectError: The handshake failed for another reason.
+    """
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise TlsError(
+            f"the server's certificate is not trusted: {error.verify_message}",
+            remedy="name its authority with --ca-bundle, or check the host name",
+        ) from error
+    except ssl.SSLError as error:
+        raise ConnectError(
+            f"the TLS handshake failed: {(error.reason or 'unknown reason').lower().replace('_', ' ')}",
+            remedy="check that the endpoint speaks https",
+        ) from error
+    except OSError as error:
+        raise ConnectError(f"the TLS handshake failed: {broken_connection(error).message}") from error
+    except WireError as error:
+        raise ConnectError(f"the TLS handshake failed: {error.message}") from error
 
 
 def _make_context(*, verify: bool, ca_bundle: str | None) -> ssl.SSLContext:
