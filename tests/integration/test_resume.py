@@ -697,6 +697,21 @@ async def test_lost_files_and_changed_objects_of_a_tree_are_fetched_again(scene:
 
 
 @one_server
+async def test_all_that_is_noted_of_an_interrupted_tree_is_told(scene: Scene) -> None:
+    tree = scene.folder / "tree"
+    write_tree(tree, TREE)
+    scene.watch.stop(lambda call: call.location.key == "sub/3")
+    async with scene.transfer() as transfer:
+        stream = transfer.copy_many([str(tree)], scene.url(""), recursive=True)
+        told = [await anext(stream)]
+        await until(lambda: transfer.progress.items_done == len(TREE) - 1)
+        told += await stream.rest()
+    [job] = await scene.jobs()
+    assert {type(outcome) for outcome in told} == {Receipt}
+    assert job.finished_items == len(told)
+
+
+@one_server
 async def test_tree_with_one_failure_is_kept_for_that_one(scene: Scene) -> None:
     tree = scene.folder / "tree"
     write_tree(tree, TREE)

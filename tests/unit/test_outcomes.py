@@ -76,6 +76,22 @@ async def test_closing_cancels_the_work_and_waits_for_its_cleaning() -> None:
             await anext(stream)
 
 
+async def test_what_was_done_and_not_taken_is_told_at_the_end_also_what_is_delivered_while_it_closes() -> None:
+    async def work(deliver: Deliver[int]) -> None:
+        await deliver(1, 2)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            with anyio.CancelScope(shield=True), pytest.raises(anyio.BrokenResourceError):
+                await deliver(3)
+
+    async with anyio.create_task_group() as tasks:
+        stream = OutcomeStream(tasks, work)
+        assert await anext(stream) == 1
+        assert await stream.rest() == [2, 3]
+        assert await stream.rest() == []
+
+
 async def test_work_waits_for_a_slow_reader() -> None:
     delivered = 0
 

@@ -114,6 +114,8 @@ class TransferRun(ABC):
                         self._settle(batch, manifest)
                 except asyncio.CancelledError:
                     transfer.hurry()
+                    # What is done is remembered as such: a later run tells nothing of it.
+                    self._settle(await outcomes.rest(), manifest)
                     raise
                 finally:
                     self.tally.resumed = transfer.progress.items_resumed

@@ -70,6 +70,10 @@ class OutcomeStream(Generic[T]):
 
     async def aclose(self) -> None:
         """Cancel what is still going on and wait until it has cleaned up."""
+        await self.rest()
+
+    async def rest(self) -> list[T]:
+        """Close the stream as `aclose` does; what was done by then and nobody has taken yet."""
         self._closed = True
         self._scope.cancel()
         self._news.set()
@@ -77,7 +81,9 @@ class OutcomeStream(Generic[T]):
         if self._started:
             with anyio.CancelScope(shield=True):
                 await self._finished.wait()
+        rest = list(self._found)
         self._found.clear()
+        return rest
 
     async def _has_any(self) -> bool:
         """Wait for an outcome; False when none will come any more.
@@ -110,15 +116,15 @@ class OutcomeStream(Generic[T]):
             self._news.set()
 
     async def _deliver(self, *outcomes: T) -> None:
-        """Take outcomes, then wait while there is no room for more: a cancellation loses none that was taken.
+        """Take outcomes, then wait while there is no room for more: nothing loses one, since it may be noted already.
 
         Raises:
-            BrokenResourceError: Nobody takes outcomes any more.
+            BrokenResourceError: Nobody but `rest` takes outcomes any more.
         """
-        if self._closed:
-            raise anyio.BrokenResourceError
         self._found.extend(outcomes)
         self._news.set()
+        if self._closed:
+            raise anyio.BrokenResourceError
         while len(self._found) > BUFFERED_OUTCOMES and not self._closed:
             if self._room.is_set():
                 self._room = anyio.Event()

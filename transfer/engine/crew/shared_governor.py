@@ -50,7 +50,12 @@ class SharedGovernor:
     def observe(self, window: Window) -> int:
         """Learn from the first process's window and the last ones of the others; its share from now on."""
         before = self._governor.limit
-        if self._governor.observe(joined(window, tuple(self._windows.values()))) != before:
+        seen = joined(window, tuple(self._windows.values()))
+        if seen.slowdowns or seen.timeouts:
+            # Told at once, while what others have said is of the time before: all their lanes had part in it.
+            elsewhere = sum(min(member.share, member.held) for member in self._members)
+            seen = replace(seen, in_use=max(seen.in_use, window.in_use + elsewhere))
+        if self._governor.observe(seen) != before:
             self._on_event(ConcurrencyChanged(self._governor.limit))
         self._windows = {pid: replace(seen, slowdowns=0, timeouts=0) for pid, seen in self._windows.items()}
         self.divide()
