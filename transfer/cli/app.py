@@ -26,7 +26,7 @@ _CLICK_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 _EPILOG = (
     """
 Examples:
-  transfer demo                                    see it work, nothing to set up
+  transfer demo                                    see it work on a server of its own (needs moto)
   transfer cp -r photos s3://bucket/photos/        upload a folder
   transfer cp 's3://bucket/logs/*.gz' logs/        download what matches
   transfer sync site s3://bucket/site              only what is new or has changed

@@ -32,7 +32,7 @@ from transfer.engine.uploading import (
 from transfer.integrity.digests import encode_value, new_digest
 from transfer.integrity.proof import SentPart
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
-from transfer.model.errors import StoreError, TransferError
+from transfer.model.errors import StoreError, TlsError, TransferError
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
 from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, UnfinishedItem
@@ -139,8 +139,8 @@ class _FileUpload:
                     self._count_resumed(sum(part.length for part in resumed.parts))
                 proof = await multipart_upload(self._context, target, claim, resumed, self._send_parts, self._tally)
         except TransferError as error:
-            if not claim.has_upload and (isinstance(error, StoreError) or not can_continue(error)):
-                # The store has said that nothing is there, so there is nothing to go on with.
+            if not claim.has_upload and (isinstance(error, StoreError | TlsError) or not can_continue(error)):
+                # The store has said that nothing is there, or was not believed: there is nothing to go on with.
                 await claim.finish()
             raise
         else:

@@ -237,7 +237,7 @@ def handshake_failures() -> Iterator[None]:
         yield
     except ssl.SSLCertVerificationError as error:
         raise TlsError(
-            f"the server's certificate is not trusted: {error.verify_message}",
+            f"the server's certificate is not trusted: {error.verify_message.rstrip('.')}",
             remedy="name its authority with --ca-bundle, or check the host name",
         ) from error
     except ssl.SSLError as error:
