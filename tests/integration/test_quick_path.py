@@ -17,6 +17,7 @@ from tests.support.small_store import CRC, Hook, Request, SmallStore, crc_of, le
 from transfer.engine import stores
 from transfer.engine.context import Context
 from transfer.engine.items import DownloadItem, UploadItem
+from transfer.engine.job import Job
 from transfer.engine.quick import path as path_module
 from transfer.engine.quick.path import MOST_UNUSUAL, QuickPath, Ways
 from transfer.engine.receiving import WHOLE_ATTEMPTS
@@ -372,6 +373,46 @@ async def test_a_slow_reader_of_outcomes_holds_the_work_up_and_gets_all(
         assert set(retries_of(found)) == CONTENTS.keys()
 
 
+async def test_what_is_done_is_noted_although_nobody_reads_of_it(
+    tmp_path: Path, store: SmallStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path_module, "BUFFERED_OUTCOMES", 8)
+    monkeypatch.setattr("transfer.engine.outcomes.BUFFERED_OUTCOMES", 2)
+    noted: list[str] = []
+    monkeypatch.setattr(Job, "note_finished", lambda _, name, *__: noted.append(name))
+    async with running(tmp_path, store, concurrency=4) as run:
+        source = tmp_path / "source"
+        source.mkdir()
+        for key, content in CONTENTS.items():
+            (source / key.removeprefix("tree/")).write_bytes(content)
+        outcomes = run.transfer.copy_many([str(source)], "s3://bucket/tree/", recursive=True)
+        await anext(outcomes)
+        before = -1
+        while before < len(store.objects):
+            before = len(store.objects)
+            await settle(200)
+        await outcomes.aclose()
+        assert {f"s3://bucket/{key}" for key in store.objects} == set(noted)
+        assert run.transfer.progress.items_done == len(noted) == len(store.objects) < COUNT
+
+
+async def test_runs_that_share_lanes_share_connections(tmp_path: Path, store: SmallStore) -> None:
+    connections = 0
+
+    async def hook(request: Request) -> bool:
+        nonlocal connections
+        connections += request.on_connection == 1
+        return False
+
+    store.hook, store.objects = hook, dict(CONTENTS)
+    async with running(tmp_path, store, concurrency=2) as run:
+        async with anyio.create_task_group() as tasks:
+            for number in range(6):
+                tasks.start_soon(run.moved, "s3://bucket/tree/", f"{tmp_path}/landed/{number}/")
+        assert len(run.landed) == 6 * COUNT
+    assert connections <= 6
+
+
 class Gate:
     """A hook that holds every request from some number on."""
 
@@ -501,7 +542,7 @@ async def nothing(*_: object) -> None:
 @asynccontextmanager
 async def walked(run: Run, item: UploadItem | DownloadItem) -> AsyncIterator[QuickPath[UploadItem | DownloadItem]]:
     """The short way itself, with one item on it, in a group of tasks that lives longer."""
-    ways = Ways[UploadItem | DownloadItem](lambda one: one, lambda one, _: one, nothing, nothing)
+    ways = Ways[UploadItem | DownloadItem](lambda one: one, lambda one, _: one, nothing, lambda *_: None, nothing)
     async with plain_task_group() as tasks:
         with QuickPath(run.context, tasks, ways) as quick:
             passing = asyncio.ensure_future(anext(quick.passing(each([item])), None))

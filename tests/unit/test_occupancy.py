@@ -1,4 +1,3 @@
-import sys
 import time
 
 import pytest
@@ -22,7 +21,7 @@ def test_work_is_seen_at_least_as_long_as_the_processor_had_it() -> None:
 
 
 def test_elsewhere_the_time_of_the_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "other")
+    monkeypatch.setattr("transfer.system.occupancy.sys.platform", "other")
     watched = Occupancy()
     assert used(watched, 0.02) >= 0.02
     watched.close()

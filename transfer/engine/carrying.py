@@ -85,12 +85,13 @@ async def carry_out(
         if ends:
             raise RunEndedError
 
-    async def settle_all(settled: Sequence[tuple[T, Done]]) -> None:
-        for _, done in settled:
-            if movable is not None and done.note is not None:
-                movable.note(*done.note)
-            count(context, done.receipt)
-        await deliver(*(done.receipt for _, done in settled))
+    def note(_: T, done: Done) -> None:
+        if movable is not None and done.note is not None:
+            movable.note(*done.note)
+        count(context, done.receipt)
+
+    async def tell_all(settled: Sequence[Done]) -> None:
+        await deliver(*(done.receipt for done in settled))
 
     backlog = Backlog(planned)
     try:
@@ -105,7 +106,7 @@ async def carry_out(
 
                     lend_to_all(context.crew, tasks, backlog, movable.item_of, movable.note, tell)
                 ready = read_ahead(context, found, movable.item_of, movable.with_item)
-                ways = Ways(movable.item_of, movable.with_item, settle, settle_all)
+                ways = Ways(movable.item_of, movable.with_item, settle, note, tell_all)
                 with QuickPath(context, tasks, ways) as quick:
                     await spread(quick.passing(ready), settle, context.may_add_item_worker)
     finally:

@@ -82,6 +82,7 @@ class Lanes:
         self._waiters: Final[deque[asyncio.Future[None] | _Call]] = deque()
         self._in_use = 0
         self._pausing = 0
+        self._is_admitting = False
         self._timer: asyncio.TimerHandle | None = None
         self._occupancy: Occupancy | None = None
         self._occupied_seconds = 0.0
@@ -207,11 +208,18 @@ class Lanes:
 
     def admit(self) -> None:
         """Give free lanes to those who wait, as after the limit has changed."""
-        while self._waiters and self._in_use < self.limit:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                self._take()
-                waiter.set_result(None)
+        if self._is_admitting:
+            # Who was called has given its lane back at once: the loop goes on below, not deeper for each of thousands.
+            return
+        self._is_admitting = True
+        try:
+            while self._waiters and self._in_use < self.limit:
+                waiter = self._waiters.popleft()
+                if not waiter.done():
+                    self._take()
+                    waiter.set_result(None)
+        finally:
+            self._is_admitting = False
 
     def _begin_window(self, loop: asyncio.AbstractEventLoop) -> None:
         self._window_started_seconds = loop.time()

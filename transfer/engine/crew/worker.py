@@ -159,7 +159,7 @@ class _Worker:
     async def _move_items(self) -> None:
         context = self._context
         ready = read_ahead(context, self._batches(), _item_of, _with_item)
-        ways = Ways(_item_of, _with_item, self._move_item, self._settle)
+        ways = Ways(_item_of, _with_item, self._move_item, self._note_done, _nothing_more)
         with QuickPath(context, self._tasks, ways) as quick:
             await spread(quick.passing(ready), self._move_item, context.may_add_item_worker)
 
@@ -179,9 +179,8 @@ class _Worker:
             settled = Settled(number, None, None)
         self._tell_done(settled)
 
-    async def _settle(self, settled: Sequence[tuple[Numbered, Done]]) -> None:
-        for (number, _), done in settled:
-            self._tell_done(Settled(number, done.receipt, done.note))
+    def _note_done(self, numbered: Numbered, done: Done) -> None:
+        self._tell_done(Settled(numbered[0], done.receipt, done.note))
 
     def _tell_done(self, done: Settled | PartDone) -> None:
         """Counters go before the last thing in hand: when that is told, they are whole."""
@@ -205,6 +204,10 @@ class _Worker:
         if news:
             self._counted = now
             self._channel.send(Counted(news))
+
+
+async def _nothing_more(_: Sequence[Done]) -> None:
+    """What is done has been told: the first process waits for whoever listens."""
 
 
 def _item_of(numbered: Numbered) -> SmallItem:

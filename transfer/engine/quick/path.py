@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Generic, Self, TypeVar
@@ -51,13 +52,15 @@ class Ways(Generic[T]):
         item_of: The item that a thing is about; None when it is not one to be moved.
         with_item: The same thing with another item.
         go_long: Does a thing on the long way, to its end.
-        settle: Takes what was done.
+        note: Takes note of what was done, at once: a run that is stopped while outcomes wait has done it all the same.
+        tell: Tells what was done; may wait for whoever listens.
     """
 
     item_of: Callable[[T], object]
     with_item: Callable[[T, Item], T]
     go_long: Callable[[T], Awaitable[None]]
-    settle: Callable[[Sequence[tuple[T, Done]]], Awaitable[None]]
+    note: Callable[[T, Done], None]
+    tell: Callable[[Sequence[Done]], Awaitable[None]]
 
 
 class _Claim(Generic[T]):
@@ -88,7 +91,7 @@ class QuickPath(Generic[T]):
         self._idle: Final[dict[Origin, list[QuickConnection]]] = {}
         self._in_flight: Final[dict[QuickConnection, _Claim[T]]] = {}
         self._arrived: list[tuple[_Claim[T], Arrived]] = []
-        self._settled: list[tuple[T, Done]] = []
+        self._settled: list[Done] = []
         self._undelivered = 0
         self._under_way = 0
         self._held_bytes = 0
@@ -115,17 +118,24 @@ class QuickPath(Generic[T]):
         Raises:
             Exception: What went wrong in a callback, or in telling.
         """
-        while not self._is_closed:
-            await self._news.wait()
-            self._news = anyio.Event()
-            if self._error is not None:
-                raise self._error
-            settled, self._settled = self._settled, []
-            if settled:
-                await self._ways.settle(settled)
-                self._undelivered -= len(settled)
-                self._pump()
-            self._note_room()
+        try:
+            while not self._is_closed:
+                await self._news.wait()
+                self._news = anyio.Event()
+                if self._error is not None:
+                    raise self._error
+                settled, self._settled = self._settled, []
+                if settled:
+                    await self._ways.tell(settled)
+                    self._undelivered -= len(settled)
+                    self._pump()
+                self._note_room()
+        finally:
+            # Nothing is noted from now on, and what was noted is told: a later run will say nothing of it.
+            self.close()
+            if self._settled:
+                with anyio.CancelScope(shield=True), suppress(anyio.BrokenResourceError):
+                    await self._ways.tell(self._settled)
 
     async def passing(self, things: AsyncIterator[T]) -> AsyncIterator[T]:
         """Take those things that go the short way; the others pass. It ends when what was taken is done."""
@@ -295,6 +305,9 @@ class QuickPath(Generic[T]):
                 # What the failure teaches is learnt before another request takes the lane.
                 self._loop.call_soon(self._context.lanes.release)
             self._pump()
+            if self._context.lanes.in_use > len(self._in_flight):
+                # Others have lanes too: what is kept for later here they would have to dial.
+                self._rest()
         except BaseException as error:  # noqa: BLE001 - in a callback nobody else would see it
             self._stop(error)
 
@@ -325,10 +338,13 @@ class QuickPath(Generic[T]):
         self._held_bytes -= claim.errand.body_bytes
 
     def _settle(self, claim: _Claim[T], done: Done) -> None:
+        if self._is_closed:
+            return
         self._end(claim)
         self._undelivered += 1
         self._context.progress.bytes_planned += done.planned_bytes
-        self._settled.append((claim.thing, done))
+        self._ways.note(claim.thing, done)
+        self._settled.append(done)
         self._news.set()
 
     def _land(self) -> None:
@@ -371,7 +387,7 @@ class QuickPath(Generic[T]):
         self._context.store.pool.give_back(connection.leave())
 
     def _rest(self) -> None:
-        """Nothing is to be done: the connections are there for others."""
+        """Give back the connections that are idle now: they are there for others, and do not grow old unseen."""
         for idle in self._idle.values():
             for connection in idle:
                 self._give_back(connection)
@@ -381,9 +397,7 @@ class QuickPath(Generic[T]):
         now = self._loop.time()
         for connection in list(self._in_flight):
             connection.fail_if_stalled(now)
-        if not (self._waiting or self._under_way):
-            # Others may use the connections meanwhile.
-            self._rest()
+        self._rest()
         self._watchdog = self._loop.call_later(WATCHDOG_SECONDS, self._watch)
 
     def _stop(self, error: BaseException) -> None:
