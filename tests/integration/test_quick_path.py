@@ -391,9 +391,10 @@ async def test_what_is_done_is_noted_although_nobody_reads_of_it(
         while before < len(store.objects):
             before = len(store.objects)
             await settle(200)
-        await outcomes.aclose()
+        rest = await outcomes.rest()
         assert {f"s3://bucket/{key}" for key in store.objects} == set(noted)
         assert run.transfer.progress.items_done == len(noted) == len(store.objects) < COUNT
+        assert len(noted) == 1 + len(rest)
 
 
 async def test_runs_that_share_lanes_share_connections(tmp_path: Path, store: SmallStore) -> None:
