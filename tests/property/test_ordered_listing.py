@@ -230,8 +230,9 @@ async def run_of(store: ListedStore, pages: SlowPages, *, in_background: bool = 
     lanes = Lanes(Governor.fixed(32), lambda _: None)
     progress = Progress()
     # The store stands where an `S3Store` does: only `list_page`, replaced here, ever asks it for more.
-    attempts = Attempts(store, lanes, progress, lambda _: None, retries=0)  # type: ignore[arg-type]
-    context = Context(store, attempts, lanes, Threads(), progress, lambda _: None, TransferOptions())  # type: ignore[arg-type]
+    attempts = Attempts(store, lanes, progress, lambda _: None, retries=0)  # type: ignore[arg-type]  # a store that only lists
+    options = TransferOptions()
+    context = Context(store, attempts, lanes, Threads(), progress, lambda _: None, options)  # type: ignore[arg-type]  # as above
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ordered_listing, "list_page", pages)
         patch.setattr(ordered_listing, "LOOK_SECONDS", 0.0)

@@ -12,6 +12,7 @@ from transfer.engine.items import UploadItem
 from transfer.engine.reading_ahead import read_ahead
 from transfer.model.errors import LocalFileError
 from transfer.model.locations import S3Location
+from transfer.plan.parts import SMALL_BODY_BYTES
 from transfer.stores.local import source
 from transfer.stores.local.source import ReadFile
 
@@ -134,7 +135,7 @@ async def test_no_more_is_read_at_a_time_than_memory_allows(
     monkeypatch.setattr(source, "is_in_memory", lambda _: False)
     monkeypatch.setattr(source, "_read_cached", lambda *_: (_ for _ in ()).throw(BlockingIOError()))
     monkeypatch.setattr(reading_ahead, "BATCH_BYTES", 2 * len(CONTENTS[2]))
-    large = UploadItem(items[0].path, items[0].destination, reading_ahead.SMALL_BYTES + 1)
+    large = UploadItem(items[0].path, items[0].destination, SMALL_BODY_BYTES + 1)
     batch = [items[2], large, items[2], items[0], items[2], items[1]]
     read_items = await read(threads, batch)
     assert [item.path for item in read_items] == [item.path for item in batch]

@@ -18,13 +18,14 @@ from transfer.engine.job import Job
 from transfer.engine.ranged_download import RangedDownload
 from transfer.engine.reasons import mover_reason
 from transfer.engine.receiving import WHOLE_ATTEMPTS, Fetched, Receiver
-from transfer.engine.small_download import SMALL_OBJECT_BYTES, download_small
+from transfer.engine.small_download import download_small
 from transfer.engine.verifying import RangeDigest, matches, part_algorithm, plan_download
 from transfer.integrity.verification import VerificationKind, choose_verification
 from transfer.model.checksums import VerifiedBy
 from transfer.model.objects import ObjectInfo
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
+from transfer.plan.parts import SMALL_BODY_BYTES
 from transfer.stores.local.durable import DurableFile, make_folder
 from transfer.stores.s3 import objects
 from transfer.wire.flow import Flow
@@ -53,7 +54,7 @@ async def download_object(context: Context, job: Job, item: DownloadItem) -> Rec
         path, (plan, arrived, proof) = await ranged.run(job, whole.info)
         resumed_bytes = ranged.resumed_bytes
     else:
-        if size <= SMALL_OBJECT_BYTES:
+        if size <= SMALL_BODY_BYTES:
             path, (plan, arrived, proof) = await download_small(context, item, receiver, size, etag, whole.info)
         else:
             path, (plan, arrived, proof) = await whole.land(size, etag)

@@ -13,13 +13,11 @@ from transfer.engine.context import Context
 from transfer.engine.items import UploadItem
 from transfer.engine.threads import Threads
 from transfer.model.errors import TransferError
+from transfer.plan.parts import SMALL_BODY_BYTES
 from transfer.stores.local.source import ReadFile
 
 T = TypeVar("T")
 
-SMALL_BYTES: Final = 256 * 1024
-"""Up to this size a file is read once and sent from memory: one system call fewer than reading it for its checksum and
-sending it from the page cache."""
 BATCH_ITEMS: Final = 64
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """What is read in one visit to a thread, at most: some milliseconds from a page cache."""
@@ -99,7 +97,7 @@ def _cut(batch: Sequence[tuple[T, object]]) -> Iterator[list[tuple[T, object]]]:
 
 
 def _is_small(item: UploadItem) -> bool:
-    return item.size is not None and item.size <= SMALL_BYTES
+    return item.size is not None and item.size <= SMALL_BODY_BYTES
 
 
 def _read_all(items: Sequence[UploadItem]) -> list[UploadItem]:

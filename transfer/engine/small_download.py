@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from transfer.engine.context import Context
 from transfer.engine.in_memory import receive_into_memory
 from transfer.engine.items import DownloadItem
@@ -14,9 +12,6 @@ from transfer.model.objects import ObjectInfo
 from transfer.stores.local.landing import WholeFile
 from transfer.stores.s3 import objects
 from transfer.wire.flow import Flow
-
-SMALL_OBJECT_BYTES: Final = 256 * 1024
-"""Up to this size a body is held in memory until it has its place on the disk."""
 
 
 async def download_small(

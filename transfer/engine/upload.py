@@ -17,7 +17,6 @@ from transfer.engine.items import UploadItem
 from transfer.engine.job import Claim, Job, can_continue
 from transfer.engine.multipart import ObjectToBe, multipart_upload
 from transfer.engine.part_sending import PartToSend, digest_of, naming_source
-from transfer.engine.reading_ahead import SMALL_BYTES
 from transfer.engine.reasons import SMALL_UPLOAD, mover_reason
 from transfer.engine.resuming_upload import resume_upload
 from transfer.engine.spread import each, spread
@@ -37,7 +36,7 @@ from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
 from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, UnfinishedItem
 from transfer.plan.content_types import guess_content_type
-from transfer.plan.parts import choose_part_size_bytes, is_multipart, split_ranges
+from transfer.plan.parts import SMALL_BODY_BYTES, choose_part_size_bytes, is_multipart, split_ranges
 from transfer.stores.local.source import ReadFile, SourceFile
 from transfer.stores.s3 import objects
 from transfer.stores.s3.multipart import MultipartUpload
@@ -249,7 +248,7 @@ async def _open(context: Context, item: UploadItem) -> Source:
 
     def read() -> Source:
         source = SourceFile(item.path)
-        if source.size > SMALL_BYTES:
+        if source.size > SMALL_BODY_BYTES:
             return source
         source.close()
         return ReadFile(item.path)

@@ -23,6 +23,9 @@ MAX_OBJECT_SIZE_BYTES = MAX_PARTS * MAX_PART_SIZE_BYTES
 MAX_SINGLE_PUT_BYTES = 5 * GIB
 """The most that one PutObject or one CopyObject takes."""
 
+SMALL_BODY_BYTES = 256 * 1024
+"""Up to this size a body is in memory whole: a file is read once and sent from there, one system call fewer than
+reading it for its checksum and sending it from the page cache; an object is held until it has its place on the disk."""
 DEFAULT_PART_SIZE_BYTES = 8 * MIB
 """Used as long as it needs no more than `MAX_PARTS` parts, that is up to 78 GiB."""
 

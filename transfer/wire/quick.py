@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from transfer.model.errors import ConfigurationError, ProtocolError, StalledError, WireError
+from transfer.model.errors import ProtocolError, StalledError, WireError
 from transfer.model.values import dataclass
 from transfer.wire.chunks import unchunk
 from transfer.wire.connection import Connection, FileBody, Request
 from transfer.wire.heads import MAX_HEAD_BYTES, BodyFraming, ResponseHead, body_framing, parse_response_head
-from transfer.wire.stream import MINIMUM_BYTES_PER_SECOND, PeerAnsweredError
+from transfer.wire.stream import MINIMUM_BYTES_PER_SECOND, PeerAnsweredError, cannot_watch
 
 ANSWER_BUFFER_BYTES: Final = 64 * 1024
 """What one call receives of an answer's beginning, and most small answers whole; all connections of a run share it."""
@@ -72,10 +72,7 @@ class QuickConnection:
         try:
             self._loop.add_reader(self._stream.fileno(), self._readable)
         except NotImplementedError as error:
-            raise ConfigurationError(
-                f"the event loop {type(self._loop).__name__} cannot watch sockets",
-                remedy="run in a selector loop: asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)",
-            ) from error
+            raise cannot_watch(self._loop) from error
 
     def exchange(self, request: Request) -> None:
         """Send a request whose body is in memory; what comes of it is told later.

@@ -256,10 +256,7 @@ class ByteStream(ABC):
                 if writable:
                     self._loop.remove_writer(self._fd)
         except NotImplementedError as error:
-            raise ConfigurationError(
-                f"the event loop {type(self._loop).__name__} cannot watch sockets",
-                remedy="run in a selector loop: asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)",
-            ) from error
+            raise cannot_watch(self._loop) from error
 
     async def _wait_to_receive(self) -> None:
         """Wait until there is something to receive."""
@@ -290,6 +287,14 @@ async def land(fd: int, view: memoryview, offset: int, flow: Flow, tap: Tap | No
     write_at(fd, view, offset)
     flow.moved(len(view))
     await flow.admit(len(view))
+
+
+def cannot_watch(loop: asyncio.AbstractEventLoop) -> ConfigurationError:
+    """Name an event loop that cannot watch sockets."""
+    return ConfigurationError(
+        f"the event loop {type(loop).__name__} cannot watch sockets",
+        remedy="run in a selector loop: asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)",
+    )
 
 
 def broken_connection(error: OSError) -> WireError:

@@ -10,14 +10,11 @@ from transfer.engine.items import DownloadItem, UploadItem
 from transfer.model.locations import S3Location
 from transfer.model.receipts import Mover, Receipt
 from transfer.model.values import dataclass
+from transfer.plan.parts import SMALL_BODY_BYTES
 from transfer.stores.local.landing import WholeFile
 from transfer.stores.local.source import ReadFile
 from transfer.stores.s3.store import Call
 from transfer.wire.quick import Answer
-
-SMALL_ITEM_BYTES = 256 * 1024
-"""Up to this size an object goes this way: a file that was read ahead, an object that is held in memory until it has
-its place on the disk."""
 
 Note = tuple[str, str, int]
 """What is remembered of a finished item: its name, its fingerprint, its size in bytes."""
@@ -95,13 +92,13 @@ class Errand(Protocol):
 def errand_of(context: Context, item: object) -> Errand | None:
     """The errand of an item; None when it does not go the short way."""
     if isinstance(item, UploadItem):
-        if not isinstance(item.read, ReadFile) or item.read.size > SMALL_ITEM_BYTES:
+        if not isinstance(item.read, ReadFile) or item.read.size > SMALL_BODY_BYTES:
             return None
         from transfer.engine.quick.put import Put
 
         return Put(context, item, item.read)
     if isinstance(item, DownloadItem):
-        if item.listed is None or item.listed.size > SMALL_ITEM_BYTES or not item.listed.etag:
+        if item.listed is None or item.listed.size > SMALL_BODY_BYTES or not item.listed.etag:
             return None
         from transfer.engine.quick.get import Get
 

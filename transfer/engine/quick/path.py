@@ -24,10 +24,11 @@ from transfer.engine.context import Context
 from transfer.engine.items import Item
 from transfer.engine.landing import Landed
 from transfer.engine.outcomes import BUFFERED_OUTCOMES
-from transfer.engine.quick.errand import SMALL_ITEM_BYTES, Arrived, DamagedError, Done, Errand, errand_of
+from transfer.engine.quick.errand import Arrived, DamagedError, Done, Errand, errand_of
 from transfer.model.errors import TransferError, WireError
 from transfer.model.receipts import Mover
 from transfer.model.values import dataclass
+from transfer.plan.parts import SMALL_BODY_BYTES
 from transfer.stores.s3.store import ERROR_BODY_LIMIT_BYTES, Call, Signed, refusal
 from transfer.wire.origin import Origin
 from transfer.wire.pool import WATCHDOG_SECONDS
@@ -39,7 +40,7 @@ WAITING_ERRANDS: Final = 64
 """So many wait for their turn at most: what is read ahead at a time."""
 HELD_BYTES: Final = 32 * 1024 * 1024
 """Bodies of this size together are under way at a time: 128 of the largest, which at 30 ms a request is 1 GB/s."""
-ANSWER_LIMIT_BYTES: Final = max(SMALL_ITEM_BYTES, ERROR_BODY_LIMIT_BYTES)
+ANSWER_LIMIT_BYTES: Final = max(SMALL_BODY_BYTES, ERROR_BODY_LIMIT_BYTES)
 MOST_UNUSUAL: Final = 16
 """After so many answers that only the long way understands, the rest goes there at once: each has cost a request."""
 
@@ -206,11 +207,7 @@ class QuickPath(Generic[T]):
         claim = self._waiting.popleft()
         self._under_way += 1
         self._held_bytes += claim.errand.body_bytes
-        try:
-            self._begin(claim)
-        except BaseException as error:  # noqa: BLE001 - in a callback nobody else would see it
-            self._context.lanes.release()
-            self._stop(error)
+        self._begin(claim)
         if len(self._waiting) == WAITING_ERRANDS // 2:
             self._room.set()
 
@@ -234,6 +231,9 @@ class QuickPath(Generic[T]):
             # What cannot even be sent is explained elsewhere.
             self._context.lanes.release()
             self._go_long(claim, None)
+        except BaseException as error:  # noqa: BLE001 - in a callback nobody else would see it
+            self._context.lanes.release()
+            self._stop(error)
 
     async def _prepare(self, claim: _Claim[T], bucket: str) -> None:
         """Have the store ask for what it signs with; then as before."""

@@ -187,8 +187,7 @@ def _open(path: str, *, is_known: bool = False) -> tuple[int, os.stat_result]:
     fd = -1
     try:
         if not is_known:
-            # A Path for each small file would cost more than the call.
-            _require_regular(os.stat(path), path)  # noqa: PTH116
+            _require_regular(os.stat(path), path)  # noqa: PTH116 - a Path for each would cost more than the call
         fd = os.open(path, _FLAGS)
         status = os.fstat(fd)
         _require_regular(status, path)
