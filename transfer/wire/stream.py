@@ -104,7 +104,7 @@ class ByteStream(ABC):
     def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> int:
         """Send a head and its body as far as the socket takes them now; how many bytes are left.
 
-        The rest goes by `go_on_sending`, whenever the socket takes more; until then `body` must stay as it is.
+        The rest goes by `go_on_sending`, whenever the socket takes more.
 
         Raises:
             PeerAnsweredError: The peer answered or closed before everything was sent.

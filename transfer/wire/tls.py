@@ -17,7 +17,7 @@ from typing import Final, cast
 from transfer.model.errors import ConfigurationError, ConnectError, TlsError, WireError
 from transfer.model.receipts import Mover
 from transfer.wire.origin import Origin
-from transfer.wire.plain import JOINED_BYTES, MSG_NOSIGNAL, PlainStream
+from transfer.wire.plain import MSG_NOSIGNAL, PlainStream
 from transfer.wire.stream import PeerAnsweredError, broken_connection
 
 RECORDS_BUFFER_BYTES: Final = 256 * 1024
@@ -105,13 +105,12 @@ class TlsStream(PlainStream):
 
     def begin_send(self, head: bytes, body: bytes | bytearray | memoryview) -> int:
         """See `ByteStream.begin_send`."""
-        for data in (head + body,) if len(body) <= JOINED_BYTES else (head, body):
-            view = memoryview(data)
-            while view:
-                try:
-                    view = view[self._tls.write(view) :]
-                except OSError as error:
-                    raise broken_connection(error) from error
+        view = memoryview(head + body)
+        while view:
+            try:
+                view = view[self._tls.write(view) :]
+            except OSError as error:
+                raise broken_connection(error) from error
         return self.go_on_sending()
 
     def go_on_sending(self) -> int:
