@@ -53,7 +53,9 @@ class Backlog(Generic[T]):
                 if self._is_closed:
                     return
                 self._found.append(item)
-                self._news.set()
+                if len(self._found) == 1:
+                    # Nobody waits while there is more.
+                    self._news.set()
                 if len(self._found) == LENT_FROM:
                     self._tell_listeners()
                 while len(self._found) >= BACKLOG_ITEMS and not self._is_closed:

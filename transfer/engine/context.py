@@ -95,4 +95,5 @@ class Context:
 
     def may_add_item_worker(self, workers: int) -> bool:
         """Whether one more item can be begun: some are opened, proved or made durable while others move."""
-        return workers < self.lanes.limit + self.lanes.pausing + MORE_ITEMS_THAN_LANES
+        most = self.lanes.limit + MORE_ITEMS_THAN_LANES
+        return workers < most or workers < most + self.lanes.pausing

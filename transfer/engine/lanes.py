@@ -115,7 +115,7 @@ class Lanes:
     @property
     def pausing(self) -> int:
         """How many requests hold no lane until their next attempt; never more than the limit."""
-        return min(self._pausing, self.limit)
+        return min(self._pausing, self._governor.limit)
 
     def start(self) -> None:
         """Begin to measure."""
@@ -139,7 +139,7 @@ class Lanes:
 
     async def acquire(self) -> None:
         """Take a lane; waits for one in turn."""
-        if self._in_use < self.limit and not self._waiters:
+        if self._in_use < self._governor.limit and not self._waiters:
             self._take()
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -154,7 +154,7 @@ class Lanes:
 
     def take_now(self) -> bool:
         """Take a lane if one is free and nobody waits for it; whether it was taken."""
-        if self._in_use < self.limit and not self._waiters:
+        if self._in_use < self._governor.limit and not self._waiters:
             self._take()
             return True
         return False
@@ -213,7 +213,7 @@ class Lanes:
             return
         self._is_admitting = True
         try:
-            while self._waiters and self._in_use < self.limit:
+            while self._waiters and self._in_use < self._governor.limit:
                 waiter = self._waiters.popleft()
                 if not waiter.done():
                     self._take()

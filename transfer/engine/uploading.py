@@ -43,7 +43,7 @@ def body_headers(algorithm: ChecksumAlgorithm, value: bytes) -> dict[str, str]:
         return {}
     headers = {algorithm.header: encode_value(value)}
     if algorithm.is_stored:
-        headers["x-amz-sdk-checksum-algorithm"] = algorithm.value.upper()
+        headers["x-amz-sdk-checksum-algorithm"] = algorithm.upper()
     return headers
 
 

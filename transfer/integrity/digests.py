@@ -60,6 +60,9 @@ class _CrcDigest:
         self._register = 0
 
     def update(self, data: Buffer) -> None:
+        if len(data) <= FEED_BYTES and not isinstance(data, memoryview):
+            self._register = self._extend(data, self._register)
+            return
         view = memoryview(data).cast("B")
         for start in range(0, len(view), FEED_BYTES):
             self._register = self._extend(view[start : start + FEED_BYTES], self._register)
@@ -151,7 +154,7 @@ def multipart_etag(part_md5s: Sequence[bytes]) -> str:
 
 def encode_value(value: bytes) -> str:
     """Write a raw value in base64, as headers carry it."""
-    return base64.b64encode(value).decode("ascii")
+    return binascii.b2a_base64(value, newline=False).decode("ascii")
 
 
 def decode_value(text: str) -> bytes:
@@ -171,6 +174,11 @@ def _digest_of_digests(algorithm: ChecksumAlgorithm, part_values: Sequence[bytes
     for value in part_values:
         digest.update(value)
     return digest.value()
+
+
+def load_crcs() -> None:
+    """Load what CRCs are computed with, as the first of them does, which then takes no longer than others."""
+    _crcs()
 
 
 @cache

@@ -8,7 +8,17 @@ from transfer.model.values import dataclass
 
 
 class ChecksumAlgorithm(StrEnum):
-    """What a checksum is computed with; the value is what `--checksum` takes."""
+    """What a checksum is computed with; the value is what `--checksum` takes.
+
+    Attributes:
+        header: The request or response header that carries the value in base64; "" for NONE.
+        is_crc: Whether the checksums of adjacent parts combine into that of the whole.
+        is_stored: Whether the store keeps it beside the object as an `x-amz-checksum-*` value.
+    """
+
+    header: str
+    is_crc: bool
+    is_stored: bool
 
     CRC64NVME = "crc64nvme"
     CRC32C = "crc32c"
@@ -18,24 +28,10 @@ class ChecksumAlgorithm(StrEnum):
     MD5 = "md5"
     NONE = "none"
 
-    @property
-    def header(self) -> str:
-        """The request or response header that carries the value in base64; "" for NONE."""
-        if self is ChecksumAlgorithm.NONE:
-            return ""
-        if self is ChecksumAlgorithm.MD5:
-            return "content-md5"
-        return f"x-amz-checksum-{self.value}"
-
-    @property
-    def is_crc(self) -> bool:
-        """Whether the checksums of adjacent parts combine into that of the whole."""
-        return self in (ChecksumAlgorithm.CRC64NVME, ChecksumAlgorithm.CRC32C, ChecksumAlgorithm.CRC32)
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether the store keeps it beside the object as an `x-amz-checksum-*` value."""
-        return self not in (ChecksumAlgorithm.MD5, ChecksumAlgorithm.NONE)
+    def __init__(self, name: str) -> None:
+        self.is_crc = name.startswith("crc")
+        self.is_stored = name not in ("md5", "none")
+        self.header = f"x-amz-checksum-{name}" if self.is_stored else {"md5": "content-md5", "none": ""}[name]
 
 
 class ChecksumType(StrEnum):

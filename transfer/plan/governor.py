@@ -109,7 +109,11 @@ class _Phase(Enum):
 
 
 class Governor:
-    """Finds the number of requests in flight that moves the most; see the module's docstring for how."""
+    """Finds the number of requests in flight that moves the most; see the module's docstring for how.
+
+    Attributes:
+        limit: How many requests may be in flight now; to be read alone.
+    """
 
     def __init__(self, initial: int, minimum: int = 1, maximum: int = 256) -> None:
         """Start with `initial` requests; the limit stays within `minimum` and `maximum` for ever.
@@ -122,7 +126,7 @@ class Governor:
         self._minimum = minimum
         self._maximum = maximum
         self._level = self._clamp(initial)
-        self._limit = self._level
+        self.limit = self._level
         self._phase = _Phase.HOLD
         self._is_starting = True
         self._is_proven = False
@@ -143,12 +147,7 @@ class Governor:
         return cls(limit, minimum=limit, maximum=limit)
 
     def __repr__(self) -> str:
-        return f"<Governor {self._limit} {self._phase.value} level={self._level} ceiling={self._ceiling}>"
-
-    @property
-    def limit(self) -> int:
-        """How many requests may be in flight now."""
-        return self._limit
+        return f"<Governor {self.limit} {self._phase.value} level={self._level} ceiling={self._ceiling}>"
 
     def observe(self, window: Window) -> int:
         """Learn from the window that just ended.
@@ -157,17 +156,17 @@ class Governor:
             The limit from now on.
         """
         if window.seconds <= 0:
-            return self._limit
+            return self.limit
         self._age_ceiling()
         # Answers to requests of the time before the last cut still come in; they must not cut twice.
         is_echo, self._is_echo = self._is_echo, False
         if is_echo:
-            return self._limit
+            return self.limit
         if window.slowdowns or window.timeouts:
             self._back_off(window)
-        elif window.in_use >= self._limit:
+        elif window.in_use >= self.limit:
             self._judge(window.goodput, is_saturated=window.busy >= SATURATED)
-        return self._limit
+        return self.limit
 
     def _judge(self, goodput: float, *, is_saturated: bool) -> None:
         self._samples.append(goodput)
@@ -212,7 +211,7 @@ class Governor:
 
     def _accept(self, goodput: float) -> None:
         was_raised = self._phase is _Phase.RAISED
-        self._level = self._limit
+        self._level = self.limit
         self._base = goodput
         self._hold_windows = FIRST_HOLD_WINDOWS
         if was_raised and self._raised() > self._level:
@@ -221,7 +220,7 @@ class Governor:
             self._hold(FIRST_HOLD_WINDOWS)
 
     def _reject(self, *, next_upward: bool) -> None:
-        self._limit = self._level
+        self.limit = self._level
         self._upward = next_upward
         self._hold_longer()
 
@@ -233,7 +232,7 @@ class Governor:
             self._hold(self._hold_windows)
             return
         self._phase = _Phase.RAISED if self._upward else _Phase.LOWERED
-        self._limit = goal
+        self.limit = goal
         self._saturated_windows = 0
         self._samples.clear()
 
@@ -248,13 +247,13 @@ class Governor:
         self._hold_windows = min(2 * self._hold_windows, LONGEST_HOLD_WINDOWS)
 
     def _back_off(self, window: Window) -> None:
-        objected = min(self._limit, max(window.in_use, 1))
+        objected = min(self.limit, max(window.in_use, 1))
         if self._phase is not _Phase.RAISED or objected <= self._level:
             factor = SLOWDOWN_FACTOR if self._is_proven else UNPROVEN_FACTOR
             self._level = self._clamp(int(objected * factor))
             self._is_proven = False
             self._hold_windows = FIRST_HOLD_WINDOWS
-        self._limit = self._level
+        self.limit = self._level
         if self._ceiling is not None and objected >= self._ceiling:
             # The store has not grown since.
             self._ceiling_windows = min(2 * self._ceiling_windows, LONGEST_CEILING_WINDOWS)

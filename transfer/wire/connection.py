@@ -85,6 +85,7 @@ class Connection:
         self.requests_served = 0
         self.stall_seconds: Final = stall_seconds
         self._proxy: Final = proxy
+        self._host_header: Final = ("Host", origin.host_header)
         self._input: Final = memoryview(bytearray(INPUT_BUFFER_BYTES))
         self._start = 0
         self._end = 0
@@ -176,7 +177,7 @@ class Connection:
 
     def head_of(self, request: Request, length: int) -> bytes:
         """The head of a request with a body of so many bytes. Raises UsageError for values that no header can hold."""
-        headers = [("Host", self.origin.host_header), *request.headers]
+        headers = [self._host_header, *request.headers]
         if length or request.method in ("PUT", "POST"):
             headers.append(("Content-Length", str(length)))
         target = request.target

@@ -148,7 +148,9 @@ class Dialer:
 
     async def _look_up(self, origin: Origin) -> _Resolution:
         """Ask the system's resolver, in a thread that is left behind when nobody waits for it any more."""
-        ask = partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
+        # Given text, Python loads its tables of the world's scripts first, in some ms.
+        host = origin.host.encode() if origin.host.isascii() else origin.host
+        ask = partial(socket.getaddrinfo, host, origin.port, type=socket.SOCK_STREAM)
         answers = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
         addresses = tuple(dict.fromkeys((int(family), tuple(address)) for family, _, _, _, address in answers))
         found = _Resolution(addresses, asyncio.get_running_loop().time() + RESOLUTION_SECONDS)

@@ -7,7 +7,7 @@ parsers read differently is how bytes of one object end up in another. It must n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from transfer.model.errors import ProtocolError, UsageError
 from transfer.model.values import dataclass
@@ -53,7 +53,8 @@ def build_request_head(method: str, target: str, headers: Iterable[tuple[str, st
     lines = [f"{method} {target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers]
     text = "\r\n".join(lines)
-    if len(lines) != text.count("\n") + 1 or _UNSAFE_IN_REQUEST.search(text.replace("\r\n", "")):
+    # Nearly every head holds printable characters alone, which is seen in a third of the time.
+    if not "".join(lines).isprintable() and any(_UNSAFE_IN_REQUEST.search(line) for line in lines):
         raise UsageError("a header value holds a control character", remedy="remove line breaks from the value")
     try:
         return text.encode("latin-1") + b"\r\n\r\n"
@@ -85,9 +86,14 @@ def parse_response_head(block: bytes) -> ResponseHead:
     # One look at all lines: for each of its own it took as long as everything else here together.
     if _FIELD_LINES.fullmatch(text, len(lines[0])) is None:
         raise ProtocolError("a malformed header line in the answer")
-    connection = {token.strip() for token in headers.get("connection", "").lower().split(",")}
-    keep_alive = "close" not in connection and (status_line[1] == "1" or "keep-alive" in connection)
-    return ResponseHead(int(status_line[2]), status_line[3] or "", headers, keep_alive)
+    return ResponseHead(int(status_line[2]), status_line[3] or "", headers, _keeps_alive(status_line[1], headers))
+
+
+def _keeps_alive(minor_version: str, headers: Mapping[str, str]) -> bool:
+    if "connection" not in headers:
+        return minor_version == "1"
+    tokens = {token.strip() for token in headers["connection"].lower().split(",")}
+    return "close" not in tokens and (minor_version == "1" or "keep-alive" in tokens)
 
 
 def body_framing(method: str, head: ResponseHead) -> BodyFraming:
@@ -108,7 +114,9 @@ def body_framing(method: str, head: ResponseHead) -> BodyFraming:
         return BodyFraming(None, chunked=True)
     if length is None:
         return BodyFraming(None)
-    text, *others = {value.strip() for value in length.split(",")}
-    if others or not _DIGITS.fullmatch(text):
-        raise ProtocolError("a malformed Content-Length in the answer")
-    return BodyFraming(int(text))
+    if not _DIGITS.fullmatch(length):
+        # Some servers say it twice.
+        length, *others = {value.strip() for value in length.split(",")}
+        if others or not _DIGITS.fullmatch(length):
+            raise ProtocolError("a malformed Content-Length in the answer")
+    return BodyFraming(int(length))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from transfer.engine.crew.worker import serve
+from transfer.integrity.digests import load_crcs
 from transfer.model.options import TransferOptions
 from transfer.plan.processes import process_count
 from transfer.system.forking import Forked, can_fork, end, fork_all
@@ -19,7 +20,12 @@ def hired(options: TransferOptions) -> Iterator[tuple[Forked, ...]]:
     It must be entered while the process has a single thread, and before its event loop begins.
     """
     count = process_count(options, usable_cores()) - 1
-    workers = fork_all(count, serve) if count > 0 and can_fork() else ()
+    workers: tuple[Forked, ...] = ()
+    if count > 0 and can_fork():
+        # What each process would load for itself, in 30 ms, is loaded once for all of them.
+        if options.checksum is None or options.checksum.is_crc:
+            load_crcs()
+        workers = fork_all(count, serve)
     try:
         yield workers
     finally:

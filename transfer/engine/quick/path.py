@@ -345,7 +345,8 @@ class QuickPath(Generic[T]):
         self._context.progress.bytes_planned += done.planned_bytes
         self._ways.note(claim.thing, done)
         self._settled.append(done)
-        self._news.set()
+        if len(self._settled) == 1:
+            self._news.set()
 
     def _land(self) -> None:
         """Bring to the disk what has arrived in one turn of the loop."""

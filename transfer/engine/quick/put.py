@@ -8,7 +8,7 @@ from transfer.engine.items import UploadItem
 from transfer.engine.quick.errand import Done
 from transfer.engine.reasons import SMALL_UPLOAD, mover_reason
 from transfer.engine.uploading import algorithm_of, body_headers, compare
-from transfer.integrity.digests import encode_value, new_digest
+from transfer.integrity.digests import new_digest
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
 from transfer.model.locations import S3Location
 from transfer.model.receipts import Mover, Receipt
@@ -47,9 +47,8 @@ class Put:
         if algorithm is not ChecksumAlgorithm.NONE:
             digest = new_digest(algorithm)
             digest.update(source.content)
-            value = digest.value()
-            self._checksum = Checksum(algorithm, encode_value(value))
-            headers.update(body_headers(algorithm, value))
+            headers.update(body_headers(algorithm, digest.value()))
+            self._checksum = Checksum(algorithm, headers[algorithm.header])
         return Call("PUT", self.item.destination, (), headers, source.content)
 
     def conclude(self, answer: Answer, mover: Mover, seconds: float) -> Done:

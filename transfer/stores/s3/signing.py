@@ -138,7 +138,9 @@ class Signer:
             added["x-amz-security-token"] = self._credentials.token
         plan = _plan_headers(tuple(headers), tuple(added))
         values = {**headers, **added, "host": host}
-        lines = plan.template % tuple([" ".join(values[name].split()) for name in plan.sources])
+        lines = plan.template % tuple([values[name] for name in plan.sources])
+        if _has_spare_space(lines):
+            lines = plan.template % tuple([" ".join(values[name].split()) for name in plan.sources])
         canonical = f"{method}\n{path}\n{query}\n{lines}\n{plan.signed_names}\n{payload_hash}"
         digest = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
         to_sign = f"{_ALGORITHM}\n{moment.timestamp}\n{moment.scope}\n{digest}"
@@ -159,6 +161,11 @@ class Signer:
         for step in (date, self._region, self._service, _TERMINATOR):
             key = hmac.digest(key, step.encode(), "sha256")
         return _Moment(second, timestamp, f"{date}/{self._region}/{self._service}/{_TERMINATOR}", _Key(key))
+
+
+def _has_spare_space(lines: str) -> bool:
+    """Whether a value may begin or end with white space, or hold more than one space at a time; seldom falsely."""
+    return "  " in lines or ": " in lines or " \n" in lines or "\t" in lines or not lines.isascii()
 
 
 # A run sends a handful of header sets; user metadata may add some more.
