@@ -15,20 +15,15 @@ class ScriptedGovernor(Governor):
     def __init__(self, initial: int, *limits: int) -> None:
         super().__init__(initial)
         self._script = list(limits)
-        self._now = initial
         self.windows: list[Window] = []
         self.observed = asyncio.Event()
-
-    @property
-    def limit(self) -> int:
-        return self._now
 
     def observe(self, window: Window) -> int:
         self.windows.append(window)
         if self._script:
-            self._now = self._script.pop(0)
+            self.limit = self._script.pop(0)
         self.observed.set()
-        return self._now
+        return self.limit
 
 
 class Holder:

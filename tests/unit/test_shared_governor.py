@@ -28,16 +28,11 @@ class Seen(Governor):
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
-        self.now = limit
         self.windows: list[Window] = []
-
-    @property
-    def limit(self) -> int:
-        return self.now
 
     def observe(self, window: Window) -> int:
         self.windows.append(window)
-        return self.now
+        return self.limit
 
 
 class Worker:
@@ -98,7 +93,7 @@ def test_the_share_of_a_lost_worker_goes_to_the_others() -> None:
 def test_a_new_limit_is_divided_at_once() -> None:
     one = Worker(1)
     governor, seen = shared(8, one)
-    seen.now = 20
+    seen.limit = 20
     assert governor.observe(window()) == 10
     assert (governor.limit, one.share) == (10, 10)
 
