@@ -11,6 +11,7 @@ from enum import Enum
 from transfer.model.errors import (
     ChecksumMismatchError,
     ConfigurationError,
+    ConnectError,
     HeldError,
     LocalFileError,
     OutsidePrefixError,
@@ -186,6 +187,15 @@ def verdict_of(error: TransferError) -> Verdict:
     if type(error) is WireError and error.reused and not error.answered:
         return Verdict.RETRY_FREE
     return next(_BY_TYPE[base] for base in type(error).__mro__ if base in _BY_TYPE)
+
+
+def may_have_arrived(error: BaseException) -> bool:
+    """Whether the store may have got the request that failed so, and done what it asks for.
+
+    It has not when there was no connection that it trusts, or nothing to sign with. Not so sure is anything else: an
+    answer that was lost, even one that is a refusal, since a server in between may have given it.
+    """
+    return not isinstance(error, ConnectError | TlsError | ConfigurationError)
 
 
 def backoff_seconds(attempt: int, random: float, *, retry_after_seconds: float | None) -> float:
