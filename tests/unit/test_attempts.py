@@ -12,6 +12,7 @@ from transfer.model.errors import (
     ConnectError,
     LocalFileError,
     ProtocolError,
+    SchemeError,
     SourceChangedError,
     StalledError,
     StoreError,
@@ -23,6 +24,7 @@ from transfer.model.events import Event, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
 from transfer.plan.governor import Governor
+from transfer.plan.remedies import UNANSWERED
 from transfer.plan.retry import BACKOFF_CAP_SECONDS, BUDGET_CAPACITY, DEFAULT_RETRIES
 from transfer.stores.s3.store import S3Store
 from transfer.wire.flow import Flow
@@ -230,6 +232,20 @@ async def test_nothing_ever_reached_is_told_soon(bench: Bench) -> None:
     assert bench.attempts.ends_run(refused)
 
 
+async def test_a_server_that_only_ever_closes_is_asked_again_and_then_doubted(bench: Bench) -> None:
+    with pytest.raises(WireError) as caught:
+        await bench.run(WireError("closed"), forever=True)
+    assert bench.calls == DEFAULT_RETRIES + 1
+    assert caught.value.remedy == UNANSWERED
+
+
+async def test_a_server_that_has_answered_is_not_doubted(bench: Bench) -> None:
+    await bench.run()
+    with pytest.raises(WireError) as caught:
+        await bench.run(WireError("closed"), forever=True)
+    assert caught.value.remedy is None
+
+
 async def test_what_was_reached_before_is_waited_for(bench: Bench) -> None:
     await bench.run()
     refused = ConnectError("cannot connect")
@@ -246,6 +262,7 @@ async def test_what_was_reached_before_is_waited_for(bench: Bench) -> None:
         (answer(403, "InvalidAccessKeyId"), True),
         (answer(400, "ExpiredToken"), True),
         (TlsError("not trusted"), True),
+        (SchemeError("https"), True),
         (ConfigurationError("no credentials"), True),
         (answer(404, "NoSuchKey"), False),
         (answer(403, "AccessDenied"), False),

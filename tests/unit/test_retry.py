@@ -7,6 +7,7 @@ from transfer.model.errors import (
     LocalFileError,
     OutsidePrefixError,
     ProtocolError,
+    SchemeError,
     SourceChangedError,
     StalledError,
     StoreError,
@@ -183,7 +184,10 @@ def test_remedies_are_one_line() -> None:
     assert not [text for text in remedies._BY_CODE.values() if "\n" in text or text.endswith(".")]
 
 
-@pytest.mark.parametrize("error", [ConnectError("refused"), TlsError("unknown"), ConfigurationError("no credentials")])
+@pytest.mark.parametrize(
+    "error",
+    [ConnectError("refused"), TlsError("unknown"), SchemeError("https"), ConfigurationError("no credentials")],
+)
 def test_request_without_a_connection_or_credentials_cannot_have_arrived(error: TransferError) -> None:
     assert not may_have_arrived(error)
 

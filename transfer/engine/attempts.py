@@ -14,10 +14,11 @@ from typing import Final, TypeVar
 import anyio
 
 from transfer.engine.lanes import Lanes
-from transfer.model.errors import ConnectError, StalledError, StoreError, TransferError
+from transfer.model.errors import ConnectError, StalledError, StoreError, TransferError, WireError
 from transfer.model.events import EventSink, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
+from transfer.plan.remedies import UNANSWERED
 from transfer.plan.retry import (
     BACKOFF_CAP_SECONDS,
     BUDGET_CAPACITY,
@@ -137,6 +138,8 @@ class Attempts:
                 spent += 1
                 if not await self._may_repeat(location, error, verdict, generation, spent):
                     _note_attempts(error, spent)
+                    if type(error) is WireError and not (error.answered or error.remedy or self.reached):
+                        error.remedy = UNANSWERED
                     raise
                 tally.retries += 1
                 self._progress.retries += 1

@@ -15,6 +15,7 @@ from transfer.model.errors import (
     HeldError,
     LocalFileError,
     OutsidePrefixError,
+    SchemeError,
     SourceChangedError,
     StoreError,
     TlsError,
@@ -75,6 +76,7 @@ _BY_TYPE: Mapping[type[TransferError], Verdict] = {
     ConfigurationError: Verdict.FAIL_RUN,
     WireError: Verdict.RETRY,
     TlsError: Verdict.FAIL_RUN,
+    SchemeError: Verdict.FAIL_RUN,
 }
 """The nearest base class counts: ConnectError, StalledError and ProtocolError are judged as WireError."""
 
@@ -192,10 +194,11 @@ def verdict_of(error: TransferError) -> Verdict:
 def may_have_arrived(error: BaseException) -> bool:
     """Whether the store may have got the request that failed so, and done what it asks for.
 
-    It has not when there was no connection that it trusts, or nothing to sign with. Not so sure is anything else: an
-    answer that was lost, even one that is a refusal, since a server in between may have given it.
+    It has not when there was no connection that it trusts, one in another protocol, or nothing to sign with. Not so
+    sure is anything else: an answer that was lost, even one that is a refusal, since a server in between may have
+    given it.
     """
-    return not isinstance(error, ConnectError | TlsError | ConfigurationError)
+    return not isinstance(error, ConnectError | TlsError | SchemeError | ConfigurationError)
 
 
 def backoff_seconds(attempt: int, random: float, *, retry_after_seconds: float | None) -> float:

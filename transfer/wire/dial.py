@@ -27,7 +27,7 @@ from transfer.wire.origin import Origin
 from transfer.wire.plain import PlainStream, SendfileStream
 from transfer.wire.proxy import Proxy, proxy_for
 from transfer.wire.stream import RECEIVE_BUFFER_BYTES, ByteStream
-from transfer.wire.tls import TlsClient, TlsStream
+from transfer.wire.tls import NO_HANDSHAKE_REMEDY, TlsClient, TlsStream
 
 CONNECT_SECONDS: Final = 10.0
 """How long one address may take to accept a connection, the next one is tried after that; and a name to resolve."""
@@ -68,6 +68,7 @@ class Dialer:
         Raises:
             ConnectError: No address accepts, the name is unknown, or the proxy refuses.
             TlsError: The server's certificate is not trusted.
+            SchemeError: The server speaks http where https is meant.
             ConfigurationError: The proxy variable or the certificate bundle is unusable.
         """
         proxy = proxy_for(origin)
@@ -103,7 +104,8 @@ class Dialer:
                 await stream.handshake()
         except TimeoutError as error:
             stream.close()
-            raise ConnectError(f"the TLS handshake took longer than {CONNECT_SECONDS:g} s") from error
+            message = f"the TLS handshake took longer than {CONNECT_SECONDS:g} s"
+            raise ConnectError(message, remedy=NO_HANDSHAKE_REMEDY) from error
         except BaseException:
             stream.close()
             raise
