@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from transfer.model.errors import ChecksumMismatchError, HeldError, StoreError, TransferError
+from transfer.model.errors import ChecksumMismatchError, HeldError, SchemeError, StoreError, TransferError
 from transfer.model.unfinished import FinishedPart, ItemIdentity, JobDescription, UnfinishedItem
 from transfer.plan.retry import Verdict, verdict_of
 
@@ -78,10 +78,13 @@ class Claim:
     def leaves_nothing(self, error: TransferError) -> bool:
         """Whether an upload that failed so has left nothing to go on with, so that its item is given up for good.
 
-        That is so when the store has said that nothing is there, and when it was never asked: it was not reached.
+        That is so when the store has said that nothing is there, and when it was never asked: it was not reached, or
+        not understood.
         """
         if self.has_upload:
             return False
+        if isinstance(error, SchemeError) and self.item.is_new:
+            return True
         return isinstance(error, StoreError) or not self.may_have_upload or not can_continue(error)
 
     async def done(self, name: str, fingerprint: str, size: int, *, counts: bool) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
-from transfer.model.errors import ConnectError, WireError
+from transfer.model.errors import ConfigurationError, ConnectError, TlsError, WireError
 from transfer.wire import ktls
 from transfer.wire.connection import Connection
 from transfer.wire.heads import MAX_HEAD_BYTES, build_request_head, parse_response_head
@@ -88,6 +88,23 @@ class Dialer:
             if isinstance(error, WireError) and error.subject is None:
                 error.subject = str(origin)
             raise
+
+    async def speaks_tls(self, origin: Origin) -> bool:
+        """Whether a server that is meant to be spoken to without TLS answers its handshake; no request is sent.
+
+        What a proxy is in front of is not asked: the proxy answers too.
+        """
+        if origin.is_tls or proxy_for(origin):
+            return False
+        try:
+            connection = await self.dial(Origin("https", origin.host, origin.port))
+        except TlsError:
+            # A certificate that is not trusted is one.
+            return True
+        except (WireError, ConfigurationError):
+            return False
+        connection.close()
+        return True
 
     def _plain_stream(self, sock: socket.socket) -> PlainStream:
         """The fastest plain stream the platform offers."""
