@@ -9,6 +9,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, SSLError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,10 +17,10 @@ from tests.integration.samples import get_object, put_objects
 from tests.support.servers import NO_AWS_CONFIGURATION, S3Server
 from transfer import ConnectionOptions, Transfer, TransferOptions
 from transfer.engine.limiter import BandwidthLimiter
-from transfer.model.errors import ConfigurationError, StoreError
+from transfer.model.errors import ConfigurationError, ConnectError, StoreError
 from transfer.model.options import AddressingStyle
 from transfer.plan.rate import TokenBucket
-from transfer.stores.s3.botocore_access import BotocoreAccess
+from transfer.stores.s3.botocore_access import BotocoreAccess, botocore_errors
 from transfer.stores.s3.credentials import Credentials
 from transfer.stores.s3.static_access import region_of, static_access
 
@@ -285,3 +286,17 @@ async def test_limiter_waits_as_long_as_the_bucket_says(monkeypatch: pytest.Monk
     await limiter.admit(2000)
 
     assert waited == [pytest.approx(2.0, abs=0.5)]
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (SSLError(endpoint_url="https://host", error="wrong version number"), "http or https?"),
+        (ConnectionClosedError(endpoint_url="http://host"), "http or https?"),
+        (EndpointConnectionError(endpoint_url="http://host"), "the server is up"),
+    ],
+)
+def test_buckets_that_cannot_be_asked_for_are_told_with_a_remedy(error: Exception, remedy: str) -> None:
+    with pytest.raises(ConnectError) as caught, botocore_errors():
+        raise error
+    assert remedy in (caught.value.remedy or "")

@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from tests.integration.samples import keys_in, objects_in, put_objects, read_tree, sample, settled, write_tree
+from tests.support import kernel_tls
+from tests.support.http_server import HttpServer, Peer
 from tests.support.servers import S3Server, free_ports
 from transfer import Transfer, TransferError, TransferOptions
 from transfer.model.errors import ConfigurationError, LocalFileError, StoreError, UsageError, WireError
 from transfer.model.receipts import Failure
+from transfer.wire.dial import Dialer
+from transfer.wire.origin import parse_origin
 
 
 async def _error_of(source: str | Path, destination: str | Path, **chosen: Any) -> TransferError:
@@ -154,6 +158,56 @@ async def test_endpoint_that_is_no_s3(server: S3Server, tmp_path: Path, answer: 
     # Below HTTP semantics it is the server that is named.
     assert error.subject == (url if kind == "protocol" else "s3://bucket/file")
     assert read_tree(tmp_path) == {}
+
+
+TLS_ALERT = b"\x15\x03\x01\x00\x02\x02\x28"
+GO_WANTS_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+
+
+@pytest.mark.parametrize("answer", [TLS_ALERT, GO_WANTS_TLS])
+@pytest.mark.parametrize("way", ["up", "down", "tree"])
+async def test_https_spoken_to_in_http_is_told_at_once_and_once(
+    server: S3Server, tmp_path: Path, answer: bytes, way: str
+) -> None:
+    write_tree(tmp_path / "tree", {"a": b"a", "b": b"b"})
+    ends = {
+        "up": (tmp_path / "tree" / "a", "s3://bucket/file"),
+        "down": ("s3://bucket/file", tmp_path / "file"),
+        "tree": (tmp_path / "tree", "s3://bucket/"),
+    }
+    source, destination = map(str, ends[way])
+    async with _talker(answer) as url, Transfer(endpoint_url=url) as transfer:
+        [failure] = await settled(transfer.copy_many([source], destination, recursive=way == "tree"))
+        assert transfer.progress.retries == 0
+
+    assert isinstance(failure, Failure)
+    error = failure.error
+    assert (error.kind, error.subject) == ("scheme", url)
+    assert str(error.remedy).startswith("use https:// in --endpoint-url")
+
+
+@pytest.mark.parametrize("for_files", [True, False])
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"<!DOCTYPE HTML>", b"<html>", b"220 mail\r\n"]
+)
+async def test_http_spoken_to_in_tls_is_told(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, *, for_files: bool
+) -> None:
+    kernel_tls.offer(monkeypatch, None)
+
+    async def handle(peer: Peer) -> None:
+        await peer.reader.readexactly(5)
+        await peer.send(answer)
+        await peer.wait_for_end()
+
+    dialer = Dialer(verify_tls=True, ca_bundle=None, stall_seconds=30.0)
+    async with HttpServer(handle) as server:
+        with pytest.raises(WireError) as caught:
+            await dialer.dial(parse_origin(f"https://127.0.0.1:{server.port}")[0], for_files=for_files)
+
+    is_http = not answer.startswith(b"220")
+    assert caught.value.kind == ("scheme" if is_http else "connect")
+    assert str(caught.value.remedy).startswith("use http://" if is_http else "check that the endpoint speaks https")
 
 
 async def test_unreadable_file(oracle: Any, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

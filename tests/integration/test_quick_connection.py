@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.certificates import make_certificate
 from tests.support.http_server import Handler, HttpServer, Peer, server_context
-from transfer.model.errors import ProtocolError, StalledError, UsageError, WireError
+from transfer.model.errors import ProtocolError, SchemeError, StalledError, UsageError, WireError
 from transfer.wire.connection import Connection, ConnectionState, FileBody, Request
 from transfer.wire.dial import Dialer
 from transfer.wire.flow import Flow
@@ -699,3 +699,29 @@ async def echo_length(peer: Peer) -> None:
     while True:
         asked = await peer.request()
         await peer.answer(b"%d" % len(asked.body))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (b"\x15", b"\x03\x01\x00\x02\x02\x28"),
+        (b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",),
+    ],
+)
+async def test_a_server_that_speaks_tls_alone_is_named(plain: Rig, pieces: tuple[bytes, ...]) -> None:
+    async with plain.talking(saying(*pieces)) as talk:
+        assert isinstance(await talk.fail("PUT", b"body"), SchemeError)
+
+
+async def test_a_server_that_has_answered_does_not_speak_tls(plain: Rig) -> None:
+    answer = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 47\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+    pieces = iter((HELLO, answer))
+
+    async def handle(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await peer.send(next(pieces))
+
+    async with plain.talking(handle) as talk:
+        await talk.ask()
+        assert (await talk.ask())[0] == 400

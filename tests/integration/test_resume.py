@@ -42,7 +42,7 @@ from transfer.engine.describing import REMEMBERED_VARIABLES
 from transfer.engine.jobs import forget_job
 from transfer.journal.database import FILE_NAME
 from transfer.model.checksums import ChecksumAlgorithm, VerifiedBy
-from transfer.model.errors import HeldError, SourceChangedError, StoreError, WireError
+from transfer.model.errors import ConnectError, HeldError, SourceChangedError, StoreError, WireError
 from transfer.model.objects import ObjectProperties
 from transfer.model.receipts import Failure, Outcome, Receipt
 from transfer.stores.local.durable import DurableFile
@@ -362,6 +362,71 @@ async def test_upload_whose_name_was_lost_is_aborted(scene: Scene, source: Path)
     assert scene.uploads() == [longer]
     assert lost != longer
     assert await scene.jobs() == ()
+
+
+async def fail_to_reach(scene: Scene, source: Path) -> None:
+    """Run once more while nothing listens where the store was."""
+    scene.events.clear()
+    scene.watch.stop(lambda _: True, failure=unreachable)
+    async with scene.transfer() as transfer:
+        with pytest.raises(ConnectError):
+            await transfer.copy(source, scene.url())
+    scene.watch.open()
+
+
+def unreachable(_: Call) -> TransferError:
+    return ConnectError("cannot connect")
+
+
+@one_server
+async def test_upload_that_never_reached_the_store_leaves_no_job(scene: Scene, source: Path) -> None:
+    await fail_to_reach(scene, source)
+
+    assert (scene.kept, scene.warnings) == ([], [])
+    await assert_nothing_left(scene)
+
+
+@one_server
+async def test_what_an_earlier_run_has_sent_is_kept_when_the_store_is_not_reached(scene: Scene, source: Path) -> None:
+    await scene.interrupt(source, scene.url())
+    before = await scene.jobs()
+
+    await fail_to_reach(scene, source)
+
+    [kept] = await scene.jobs()
+    assert kept.items == before[0].items
+    assert (scene.kept, scene.warnings) == ([kept.id], [])
+    await scene.run(source, scene.url())
+    await assert_nothing_left(scene)
+
+
+@one_server
+async def test_upload_whose_name_was_lost_is_looked_for_by_the_first_run_that_can(scene: Scene, source: Path) -> None:
+    await begin_and_lose(scene, source)
+    before = await scene.jobs()
+
+    await fail_to_reach(scene, source)
+    [kept] = await scene.jobs()
+    assert kept.items == before[0].items
+    assert (scene.kept, scene.warnings) == ([kept.id], [])
+
+    await scene.run(source, scene.url())
+    await assert_nothing_left(scene)
+
+
+@one_server
+async def test_upload_that_was_asked_for_before_the_line_was_cut_is_kept(scene: Scene, source: Path) -> None:
+    def cut_once(call: Call) -> TransferError:
+        return line_cut(call) if scene.watch.held == 1 else unreachable(call)
+
+    scene.watch.stop(begins, failure=cut_once)
+    async with scene.transfer(replace(OPTIONS, retries=1)) as transfer:
+        with pytest.raises(ConnectError):
+            await transfer.copy(source, scene.url())
+
+    assert len(scene.kept) == 1
+    await scene.run(source, scene.url())
+    await assert_nothing_left(scene)
 
 
 @one_server

@@ -19,6 +19,7 @@ from transfer.model.errors import (
     ConfigurationError,
     ConnectError,
     ProtocolError,
+    SchemeError,
     SourceChangedError,
     StalledError,
     TlsError,
@@ -1124,10 +1125,10 @@ async def test_plain_http_where_tls_was_expected_is_told(certificates: tuple[Pat
         await peer.wait_for_end()
 
     async with HttpServer(handle) as server:
-        with pytest.raises(ConnectError) as failure:
+        with pytest.raises(SchemeError) as failure:
             async with dialled(server.url.replace("http:", "https:"), ca_bundle=str(certificates[0])):
                 pass
-    assert "https" in (failure.value.remedy or "")
+    assert "use http://" in (failure.value.remedy or "")
 
 
 class BlindLoop(asyncio.BaseEventLoop):

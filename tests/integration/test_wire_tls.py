@@ -104,6 +104,28 @@ async def test_records_nobody_asked_for_cost_the_connection(certificates: tuple[
         os.close(fd)
 
 
+async def test_who_speaks_tls_is_found_out_without_a_request(certificates: tuple[str, str, str]) -> None:
+    requests: list[bytes] = []
+
+    async def handle(peer: Peer) -> None:
+        requests.append(await peer.reader.read(1))
+
+    async def refuse(peer: Peer) -> None:
+        await peer.reader.read(1)
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    tls = server_context(certificates[1:])
+    trusting, distrusting = (
+        Dialer(verify_tls=True, ca_bundle=ca, stall_seconds=30.0) for ca in (certificates[0], None)
+    )
+    async with HttpServer(handle, tls=tls) as encrypted, HttpServer(refuse) as plain:
+        for dialer in (trusting, distrusting):
+            assert await dialer.speaks_tls(Origin("http", "127.0.0.1", encrypted.port))
+            assert not await dialer.speaks_tls(Origin("http", "127.0.0.1", plain.port))
+        assert not await trusting.speaks_tls(Origin("https", "127.0.0.1", encrypted.port))
+    assert b"".join(requests) == b""
+
+
 async def test_an_early_answer_is_read_whole_although_its_body_comes_later(certificates: tuple[str, str, str]) -> None:
     is_reading, is_over = asyncio.Event(), asyncio.Event()
 

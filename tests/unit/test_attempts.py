@@ -4,7 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from transfer.engine.attempts import FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, Tally
+from transfer.engine.attempts import DOUBTED_AFTER, FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, Tally
 from transfer.engine.lanes import Lanes
 from transfer.model.errors import (
     ChecksumMismatchError,
@@ -12,6 +12,7 @@ from transfer.model.errors import (
     ConnectError,
     LocalFileError,
     ProtocolError,
+    SchemeError,
     SourceChangedError,
     StalledError,
     StoreError,
@@ -23,6 +24,7 @@ from transfer.model.events import Event, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
 from transfer.plan.governor import Governor
+from transfer.plan.remedies import UNANSWERED
 from transfer.plan.retry import BACKOFF_CAP_SECONDS, BUDGET_CAPACITY, DEFAULT_RETRIES
 from transfer.stores.s3.store import S3Store
 from transfer.wire.flow import Flow
@@ -37,6 +39,11 @@ class FakeStore(S3Store):
         self.learns = learns
         self.generation = 0
         self.asked: list[object] = []
+        self.is_encrypted = False
+
+    async def speaks_tls(self, bucket: str) -> bool:
+        self.asked.append(("tls", bucket))
+        return self.is_encrypted
 
     @property
     def credentials_generation(self) -> int:
@@ -230,6 +237,39 @@ async def test_nothing_ever_reached_is_told_soon(bench: Bench) -> None:
     assert bench.attempts.ends_run(refused)
 
 
+async def test_a_server_that_only_ever_closes_is_asked_again_and_then_doubted(bench: Bench) -> None:
+    with pytest.raises(WireError) as caught:
+        await bench.run(WireError("closed"), forever=True)
+    assert bench.calls == DEFAULT_RETRIES + 1
+    assert caught.value.remedy == UNANSWERED
+    assert bench.store.asked == [("tls", "bucket")]
+
+
+async def test_a_server_that_only_ever_closes_what_is_not_encrypted_is_understood_soon(bench: Bench) -> None:
+    bench.store.is_encrypted = True
+    with pytest.raises(SchemeError) as caught:
+        await bench.run(WireError("closed", subject="http://host"), forever=True)
+    assert bench.calls == DOUBTED_AFTER
+    assert (caught.value.subject, bench.attempts.ends_run(caught.value)) == ("http://host", True)
+
+
+@pytest.mark.parametrize(
+    "failure", [WireError("closed", answered=True), StalledError("silent"), ConnectError("refused")]
+)
+async def test_what_is_not_just_closed_is_not_asked_for_tls(failure: TransferError, bench: Bench) -> None:
+    with pytest.raises(WireError):
+        await bench.run(failure, forever=True)
+    assert bench.store.asked == []
+
+
+async def test_a_server_that_has_answered_is_not_doubted(bench: Bench) -> None:
+    await bench.run()
+    with pytest.raises(WireError) as caught:
+        await bench.run(WireError("closed"), forever=True)
+    assert caught.value.remedy is None
+    assert bench.store.asked == []
+
+
 async def test_what_was_reached_before_is_waited_for(bench: Bench) -> None:
     await bench.run()
     refused = ConnectError("cannot connect")
@@ -246,6 +286,7 @@ async def test_what_was_reached_before_is_waited_for(bench: Bench) -> None:
         (answer(403, "InvalidAccessKeyId"), True),
         (answer(400, "ExpiredToken"), True),
         (TlsError("not trusted"), True),
+        (SchemeError("https"), True),
         (ConfigurationError("no credentials"), True),
         (answer(404, "NoSuchKey"), False),
         (answer(403, "AccessDenied"), False),

@@ -288,7 +288,7 @@ def test_a_job_of_a_program_names_what_it_moves(
     assert capsys.readouterr().out.splitlines()[1] == f"      a Python program: {work}/big -> s3://b/big"
     assert main(["resume", "1"]) == 1
     told = capsys.readouterr().err
-    assert told == ("transfer: job 1: it was begun by a Python program; run that program again, or: transfer clean\n")
+    assert told == ("transfer: job 1: it was begun by a Python program; run that program again, or: transfer clean 1\n")
     assert main(["clean"]) == 0
     assert capsys.readouterr().out == f"gave up job 1: {work}/big -> s3://b/big\n"
     assert engine.calls == []
@@ -610,6 +610,51 @@ def test_a_clock_that_went_back_keeps_nothing_from_being_given_up(
         assert capsys.readouterr().out == "gave up job 1: transfer cp big s3://b/big\n"
 
 
+def three_jobs(state: Path, work: Path) -> None:
+    places = [f"s3://b/{number}" for number in (1, 2, 3)]
+    leave(state, *(described(["cp", "big", place], work, destination=place) for place in places), is_uploading=True)
+
+
+def test_clean_gives_up_the_jobs_that_are_named(
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    three_jobs(state, work)
+    assert main(["clean", "--dry-run", "3"]) == 0
+    assert capsys.readouterr().out == "would give up job 3: transfer cp big s3://b/3\n"
+    assert engine.calls == []
+
+    assert main(["clean", "3", "1", "3"]) == 0
+    assert capsys.readouterr().out == (
+        "gave up job 1: transfer cp big s3://b/1\ngave up job 3: transfer cp big s3://b/3\n"
+    )
+    assert [call[1] for call in engine.calls if call[0] == "abort"] == ["s3://b/1", "s3://b/3"]
+    assert [job["job"] for job in listed(capsys)] == [2]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["1", "5"], "job 5: there is no such unfinished job; see: transfer jobs"),
+        (["1", "--older-than", "1s"], "--older-than: which jobs is told by numbers already; leave one out"),
+    ],
+)
+def test_clean_of_what_makes_no_sense_gives_nothing_up(
+    engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    three_jobs(state, work)
+    assert main(["clean", *words]) == 2
+    assert capsys.readouterr() == ("", f"transfer: {told}\n")
+    assert len(listed(capsys)) == 3
+
+
+def test_clean_of_a_number_without_any_jobs_makes_no_journal(
+    engine: JobScript, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["clean", "1"]) == 2
+    assert capsys.readouterr().err == "transfer: job 1: there is no such unfinished job; see: transfer jobs\n"
+    assert not state.exists()
+
+
 def test_clean_leaves_a_running_job_alone_and_says_so(
     engine: JobScript, state: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -619,6 +664,8 @@ def test_clean_leaves_a_running_job_alone_and_says_so(
         told = capsys.readouterr()
         assert told.out == "gave up job 1: transfer cp one s3://b/one\n"
         assert told.err == f"transfer: job 2: skipped: process {os.getpid()} works on it\n"
+        assert main(["clean", "2"]) == 0
+        assert capsys.readouterr() == ("", told.err)
         assert [job["job"] for job in listed(capsys)] == [2]
 
 

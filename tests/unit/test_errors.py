@@ -24,6 +24,7 @@ EXAMPLES: dict[str, object] = {
     "region": "eu-west-1",
     "retry_after_seconds": 1.5,
     "server_seconds": 1e9,
+    "spoken": "https",
 }
 LOADED = (transfer.cli.app, transfer.engine.transfer)
 """So that the errors of the whole package are known."""

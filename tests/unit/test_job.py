@@ -10,8 +10,10 @@ from transfer.journal.journal import Journal
 from transfer.model.errors import (
     ChecksumMismatchError,
     ConfigurationError,
+    ConnectError,
     HeldError,
     LocalFileError,
+    SchemeError,
     SourceChangedError,
     StalledError,
     StoreError,
@@ -19,7 +21,14 @@ from transfer.model.errors import (
     UsageError,
     WireError,
 )
-from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, JobDescription, UnfinishedJob
+from transfer.model.unfinished import (
+    Direction,
+    FinishedPart,
+    ItemIdentity,
+    JobDescription,
+    UnfinishedItem,
+    UnfinishedJob,
+)
 
 DESCRIPTION = JobDescription("https://store", ("/a",), "s3://b/k")
 ITEM = ItemIdentity(Direction.UPLOAD, "https://store", "/a", "s3://b/k", "size=9", 9)
@@ -265,3 +274,32 @@ def test_interruptions_and_trouble_can_be_gone_on_from(error: BaseException) -> 
 )
 def test_faults_of_the_item_cannot(error: BaseException) -> None:
     assert not can_continue(error)
+
+
+REFUSED = refusal(500, "InternalError")
+LOST = WireError("closed")
+UNREACHED = ConnectError("refused")
+
+
+@pytest.mark.parametrize(
+    ("is_new", "may_have_upload", "error", "is_given_up"),
+    [
+        (True, False, UNREACHED, True),
+        (True, True, UNREACHED, False),
+        (False, True, UNREACHED, False),
+        (True, True, SchemeError("https"), True),
+        (False, True, SchemeError("https"), False),
+        (True, True, LOST, False),
+        (True, True, REFUSED, True),
+        (True, True, LocalFileError("gone"), True),
+    ],
+)
+def test_upload_of_which_nothing_can_be_there_is_given_up(
+    is_new: bool, may_have_upload: bool, error: TransferError, is_given_up: bool
+) -> None:
+    claim = Claim(None, UnfinishedItem(1, ITEM, None, None, 0.0, (), is_new=is_new), None, lambda: None)
+    assert claim.may_have_upload is not is_new
+    claim.may_have_upload = may_have_upload
+    assert claim.leaves_nothing(error) is is_given_up
+    claim.has_upload = True
+    assert not claim.leaves_nothing(error)

@@ -7,6 +7,7 @@ from transfer.model.errors import (
     LocalFileError,
     OutsidePrefixError,
     ProtocolError,
+    SchemeError,
     SourceChangedError,
     StalledError,
     StoreError,
@@ -18,7 +19,7 @@ from transfer.model.errors import (
 )
 from transfer.plan import remedies, retry
 from transfer.plan.remedies import remedy_of
-from transfer.plan.retry import RetryBudget, Verdict, backoff_seconds, verdict_of
+from transfer.plan.retry import RetryBudget, Verdict, backoff_seconds, may_have_arrived, verdict_of
 
 
 def answer(status: int, code: str, *, region: str | None = None) -> StoreError:
@@ -181,3 +182,16 @@ def test_nothing_is_made_up_for_unknown_errors() -> None:
 
 def test_remedies_are_one_line() -> None:
     assert not [text for text in remedies._BY_CODE.values() if "\n" in text or text.endswith(".")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ConnectError("refused"), TlsError("unknown"), SchemeError("https"), ConfigurationError("no credentials")],
+)
+def test_request_without_a_connection_or_credentials_cannot_have_arrived(error: TransferError) -> None:
+    assert not may_have_arrived(error)
+
+
+@pytest.mark.parametrize("error", [WireError("closed"), StalledError("silent"), answer(500, "x"), KeyboardInterrupt()])
+def test_any_other_request_may_have_arrived(error: BaseException) -> None:
+    assert may_have_arrived(error)

@@ -1,8 +1,15 @@
 import pytest
 
-from transfer.model.errors import ProtocolError, UsageError
+from transfer.model.errors import ProtocolError, SchemeError, UsageError
 from transfer.wire.chunks import parse_chunk_size
-from transfer.wire.heads import BodyFraming, body_framing, build_request_head, parse_response_head
+from transfer.wire.heads import (
+    BodyFraming,
+    body_framing,
+    build_request_head,
+    parse_response_head,
+    refuse_tls_alert,
+    refuse_wish_for_tls,
+)
 
 
 def framing_of(*lines: bytes, method: str = "GET", status: int = 200) -> BodyFraming:
@@ -83,6 +90,35 @@ def test_a_strange_first_line_is_refused(head: bytes) -> None:
 def test_a_malformed_header_line_is_refused(line: bytes) -> None:
     with pytest.raises(ProtocolError):
         parse_response_head(b"HTTP/1.1 200 OK\r\nServer: x\r\n" + line)
+
+
+WISHES_FOR_TLS = [
+    b"Client sent an HTTP request to an HTTPS server.\n",
+    b"<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n",
+    b"<br />\nReason: You're speaking plain HTTP to an SSL-enabled server port.<br />\n",
+    b"Bad Request\r\nThis combination of host and port requires TLS.\r\n",
+]
+
+
+@pytest.mark.parametrize("body", WISHES_FOR_TLS)
+def test_a_server_that_wants_tls_is_understood(body: bytes) -> None:
+    refused = parse_response_head(b"HTTP/1.0 400 Bad Request")
+    with pytest.raises(SchemeError) as caught:
+        refuse_wish_for_tls(refused, body)
+    assert caught.value.remedy == "use https:// in --endpoint-url or AWS_ENDPOINT_URL"
+    refuse_wish_for_tls(parse_response_head(b"HTTP/1.0 200 OK"), body)
+    refuse_wish_for_tls(refused, b"<Error><Code>InvalidArgument</Code></Error>")
+
+
+@pytest.mark.parametrize("begin", [b"\x15\x03\x01", b"\x15\x03\x03\x00\x02\x02\x28"])
+def test_an_alert_of_tls_is_no_slow_head(begin: bytes) -> None:
+    with pytest.raises(SchemeError):
+        refuse_tls_alert(begin)
+
+
+@pytest.mark.parametrize("begin", [b"", b"\x15", b"H", b"HTTP/1.1 200 OK\r\n", b"\x16\x03\x03"])
+def test_any_other_beginning_may_become_a_head(begin: bytes) -> None:
+    refuse_tls_alert(begin)
 
 
 def test_how_bodies_end() -> None:

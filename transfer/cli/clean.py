@@ -11,13 +11,14 @@ import typer
 from transfer.cli.copy_flags import StateDir
 from transfer.cli.exit_codes import ExitCode
 from transfer.cli.flags import ConnectionFlags, OutputFlags, filled_up
+from transfer.cli.jobs import chosen_by_number
 from transfer.cli.messages import JobForgotten, NoJobs
 from transfer.cli.numbers import age_seconds
 from transfer.cli.output import Output
 from transfer.cli.run import run
 from transfer.cli.surroundings import connection_of, destination_of, variables_of
 from transfer.engine.state import state_folder
-from transfer.model.errors import ConfigurationError, StoreError, TransferError
+from transfer.model.errors import ConfigurationError, StoreError, TransferError, UsageError
 from transfer.model.events import Warned
 from transfer.model.locations import parse_s3_location
 from transfer.model.options import ConnectionOptions, TransferOptions
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 EXAMPLES = """
 Examples:
   transfer clean --dry-run
+  transfer clean 3 5
   transfer clean --older-than 7d
 
+Without a number, all unfinished jobs are given up: transfer jobs shows them.
 Aborts the multipart uploads and removes the temporary files of unfinished jobs,
 then forgets them. Finished objects and files are never touched. A job that a
 running process works on is left alone. --older-than counts from the last run.
@@ -46,6 +49,9 @@ nothing of the job is given up.
 def clean(
     connection: ConnectionFlags,
     output: OutputFlags,
+    jobs: Annotated[
+        list[int] | None, typer.Argument(metavar="[JOB]...", help="Numbers that transfer jobs shows.")
+    ] = None,
     older_than: Annotated[
         str | None,
         typer.Option("--older-than", metavar="AGE", help="Only jobs untouched for so long: 7d, 12h, 30m or 90s."),
@@ -55,9 +61,12 @@ def clean(
 ) -> int:
     """Give unfinished jobs up, with what they left behind."""
     connection.options()
+    if jobs and older_than is not None:
+        raise UsageError("which jobs is told by numbers already", subject="--older-than", remedy="leave one out")
     cleaning = _Cleaning(
         output.output(),
         connection,
+        tuple(jobs or ()),
         state_folder(None if state_dir is None else str(state_dir)),
         age_seconds("--older-than", older_than),
         dry_run,
@@ -67,10 +76,11 @@ def clean(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Cleaning:
-    """One run of `clean`."""
+    """One run of `clean`; no `numbers` mean all jobs."""
 
     output: Output
     connection: ConnectionFlags
+    numbers: tuple[int, ...]
     folder: str
     least_age_seconds: float | None
     is_dry_run: bool
@@ -79,10 +89,12 @@ class _Cleaning:
         from transfer.engine.jobs import forget_empty_jobs, list_jobs
 
         code = ExitCode.DONE
-        if not self.is_dry_run:
+        if not (self.is_dry_run or self.numbers):
             await forget_empty_jobs(self.folder, self._warn)
         found = await list_jobs(self.folder, self._warn)
-        if not found:
+        if self.numbers:
+            found = tuple(chosen_by_number(found, self.numbers))
+        elif not found:
             self.output.show(NoJobs())
         for job in found:
             if not self._is_old_enough(job):

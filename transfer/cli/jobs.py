@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from transfer.cli.copy_flags import StateDir
 from transfer.cli.exit_codes import ExitCode
 from transfer.cli.flags import OutputFlags
 from transfer.cli.messages import ListedJob, NoJobs
 from transfer.cli.run import run
 from transfer.engine.state import state_folder
+from transfer.model.errors import UsageError
 from transfer.model.events import Warned
+from transfer.model.unfinished import UnfinishedJob
 
 EXAMPLES = """
 Examples:
   transfer jobs
   transfer jobs --json
   transfer resume 3
+  transfer clean 3
   transfer clean --older-than 7d
 
 A job is a cp, mv or sync that was interrupted, killed, or had failures. Running
@@ -39,3 +44,16 @@ def jobs(output: OutputFlags, state_dir: StateDir = None) -> int:
         return ExitCode.DONE
 
     return run(writer, work)
+
+
+def chosen_by_number(found: Sequence[UnfinishedJob], numbers: Sequence[int]) -> list[UnfinishedJob]:
+    """Those of the listed jobs that the user has named.
+
+    Raises:
+        UsageError: One that was named is not among them.
+    """
+    known = {job.id for job in found}
+    for number in numbers:
+        if number not in known:
+            raise UsageError("there is no such unfinished job", subject=f"job {number}", remedy="see: transfer jobs")
+    return [job for job in found if job.id in numbers]

@@ -9,6 +9,7 @@ import typer
 from transfer.cli.copy_flags import StateDir
 from transfer.cli.exit_codes import ExitCode
 from transfer.cli.flags import OutputFlags
+from transfer.cli.jobs import chosen_by_number
 from transfer.cli.messages import JobRepeated, NoJobs
 from transfer.cli.output import Output
 from transfer.cli.run import run
@@ -74,10 +75,7 @@ def _look(writer: Output, folder: str) -> tuple[ExitCode, list[UnfinishedJob]]:
 def _chosen(found: list[UnfinishedJob], number: int | None) -> list[UnfinishedJob]:
     if number is None:
         return [job for job in found if job.holder is None]
-    chosen = [job for job in found if job.id == number]
-    if not chosen:
-        raise UsageError("there is no such unfinished job", subject=f"job {number}", remedy="see: transfer jobs")
-    return chosen
+    return chosen_by_number(found, [number])
 
 
 def _repeat(writer: Output, output: OutputFlags, folder: str, job: UnfinishedJob) -> ExitCode:
@@ -109,12 +107,15 @@ def _ended(writer: Output, folder: str, job: UnfinishedJob, code: ExitCode) -> E
             raise ConfigurationError(
                 "still unfinished: its command went elsewhere or is another job now, "
                 f"while this one went to {job.description.endpoint}",
-                remedy="compare the endpoint and profile with those of then, or give it up with: transfer clean",
+                remedy="compare the endpoint and profile with those of then, or give it up with: "
+                f"transfer clean {job.id}",
             )
     return code if looked is ExitCode.DONE else looked
 
 
 def _command_of(job: UnfinishedJob) -> tuple[str, ...]:
     if not job.description.command:
-        raise UsageError("it was begun by a Python program", remedy="run that program again, or: transfer clean")
+        raise UsageError(
+            "it was begun by a Python program", remedy=f"run that program again, or: transfer clean {job.id}"
+        )
     return job.description.command

@@ -14,10 +14,11 @@ from typing import Final, TypeVar
 import anyio
 
 from transfer.engine.lanes import Lanes
-from transfer.model.errors import ConnectError, StalledError, StoreError, TransferError
+from transfer.model.errors import ConnectError, SchemeError, StalledError, StoreError, TransferError, WireError
 from transfer.model.events import EventSink, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
+from transfer.plan.remedies import UNANSWERED
 from transfer.plan.retry import (
     BACKOFF_CAP_SECONDS,
     BUDGET_CAPACITY,
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 FIRST_CONNECT_RETRIES: Final = 2
 """As long as nothing has ever been reached, a wrong address is likelier than an outage: the user should know soon."""
+DOUBTED_AFTER: Final = FIRST_CONNECT_RETRIES + 1
+"""So many attempts that a server just closed, before it has ever answered any, are no outage either: it is asked in TLS
+then, since a server of OpenSSL gives no other sign that it wants that."""
 FREE_RETRIES: Final = 8
 """A store that closes every idle connection costs one of these each time; more than that is no idle connection."""
 
@@ -135,8 +139,13 @@ class Attempts:
                     free += 1
                     continue
                 spent += 1
+                is_silent = type(error) is WireError and not (error.answered or self.reached)
+                if is_silent and spent == DOUBTED_AFTER and await self._store.speaks_tls(location.bucket):
+                    raise _note_attempts(SchemeError("https"), spent, subject=error.subject) from error
                 if not await self._may_repeat(location, error, verdict, generation, spent):
                     _note_attempts(error, spent)
+                    if is_silent and error.remedy is None:
+                        error.remedy = UNANSWERED
                     raise
                 tally.retries += 1
                 self._progress.retries += 1
@@ -237,6 +246,8 @@ class Attempts:
         self._lanes.count_bytes(count)
 
 
-def _note_attempts(error: TransferError, attempts: int) -> None:
+def _note_attempts(error: TransferError, attempts: int, *, subject: str | None = None) -> TransferError:
     if attempts > 1:
         error.message = f"{error.message} (after {attempts} attempts)"
+    error.subject = error.subject or subject
+    return error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from transfer.model.errors import ChecksumMismatchError, HeldError, TransferError
+from transfer.model.errors import ChecksumMismatchError, HeldError, SchemeError, StoreError, TransferError
 from transfer.model.unfinished import FinishedPart, ItemIdentity, JobDescription, UnfinishedItem
 from transfer.plan.retry import Verdict, verdict_of
 
@@ -28,6 +28,7 @@ class Claim:
     Attributes:
         item: What was known when it was claimed.
         has_upload: Whether there is an upload at the store whose parts are remembered.
+        may_have_upload: Whether the store may have been asked for one, of which no more is known than that.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Claim:
         self._note: Final = note
         self._on_finish: Final = on_finish
         self.has_upload = item.upload_id is not None
+        self.may_have_upload = not item.is_new
         self._journal = journal
         self._is_on_disk = True
 
@@ -53,7 +55,7 @@ class Claim:
 
     async def restart(self, identity: ItemIdentity) -> None:
         """Forget the parts: the item is another one now, or they are lost."""
-        self.has_upload = False
+        self.has_upload = self.may_have_upload = False
         if self._journal is not None:
             await self._journal.restart(self.item.id, identity)
 
@@ -72,6 +74,18 @@ class Claim:
         """Record a part that the store has acknowledged or the file holds; returns when that is on disk."""
         if self._journal is not None:
             await self._journal.note_part(self.item.id, part)
+
+    def leaves_nothing(self, error: TransferError) -> bool:
+        """Whether an upload that failed so has left nothing to go on with, so that its item is given up for good.
+
+        That is so when the store has said that nothing is there, and when it was never asked: it was not reached, or
+        not understood.
+        """
+        if self.has_upload:
+            return False
+        if isinstance(error, SchemeError) and self.item.is_new:
+            return True
+        return isinstance(error, StoreError) or not self.may_have_upload or not can_continue(error)
 
     async def done(self, name: str, fingerprint: str, size: int, *, counts: bool) -> None:
         """The item is moved. Nothing happens after this, `finish` or `release`.

@@ -25,6 +25,7 @@ from transfer.model.errors import StoreError, TransferError, WireError
 from transfer.model.events import Warned
 from transfer.model.locations import S3Location
 from transfer.model.values import dataclass
+from transfer.plan.retry import may_have_arrived
 from transfer.stores.s3 import multipart
 from transfer.stores.s3.multipart import MultipartUpload
 from transfer.stores.s3.objects import Written, head_object
@@ -130,8 +131,8 @@ async def _begin(context: Context, target: ObjectToBe, claim: Claim, tally: Tall
     """
     began_seconds = time.time()
     headers = {**target.headers, **creation_headers(target.algorithm)}
-    upload, requests = await _create(context, target.location, headers, claim, tally)
-    if requests > 1:
+    upload, is_doubtful = await _create(context, target.location, headers, claim, tally)
+    if is_doubtful:
         try:
             await abort_strays(context, target.location, began_seconds, upload.upload_id, tally)
         except BaseException:
@@ -160,8 +161,8 @@ async def _interrupt(context: Context, upload: MultipartUpload, claim: Claim) ->
 
 async def _create(
     context: Context, location: S3Location, headers: Mapping[str, str], claim: Claim, tally: Tally
-) -> tuple[MultipartUpload, int]:
-    """Begin the upload; it, and how many requests that took.
+) -> tuple[MultipartUpload, bool]:
+    """Begin the upload; it, and whether there may be others: an earlier request that failed may have begun one.
 
     Cancelled while the request is in flight, it waits a moment for the answer: an upload whose name nobody knows could
     not be aborted.
@@ -169,12 +170,13 @@ async def _create(
     created: list[MultipartUpload] = []
     request = anyio.CancelScope(shield=True)
     settled = anyio.Event()
-    requests = 0
 
     async def ask(_: Flow) -> MultipartUpload:
-        nonlocal requests
-        requests += 1
-        return await multipart.create_upload(context.store, location, headers)
+        try:
+            return await multipart.create_upload(context.store, location, headers)
+        except BaseException as error:
+            claim.may_have_upload = claim.may_have_upload or may_have_arrived(error)
+            raise
 
     async def create() -> None:
         with request:
@@ -195,7 +197,7 @@ async def _create(
         for upload in created:
             await _interrupt(context, upload, claim)
         raise
-    return created[0], requests
+    return created[0], claim.may_have_upload
 
 
 async def _complete(

@@ -17,7 +17,7 @@ from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.copied_properties import headers_of_copy
 from transfer.engine.fingerprints import copy_fingerprint, finished_object
-from transfer.engine.job import Claim, Job, can_continue
+from transfer.engine.job import Claim, Job
 from transfer.engine.multipart import ObjectToBe, multipart_upload
 from transfer.engine.resuming_upload import resume_upload
 from transfer.engine.spread import each, spread
@@ -127,8 +127,7 @@ class PartCopy:
                 written = await multipart_upload(self._context, target, claim, resumed, self._copy_parts, self._tally)
             proof = await prove(written, None)
         except TransferError as error:
-            if not claim.has_upload and (isinstance(error, StoreError) or not can_continue(error)):
-                # The store has said that nothing is there, so there is nothing to go on with.
+            if claim.leaves_nothing(error):
                 await claim.finish()
             raise
         else:

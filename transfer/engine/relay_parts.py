@@ -13,7 +13,7 @@ from transfer.engine.context import Context
 from transfer.engine.copied_properties import CopyHeaders
 from transfer.engine.fingerprints import copy_fingerprint, finished_object
 from transfer.engine.items import CopyItem
-from transfer.engine.job import Claim, Job, can_continue
+from transfer.engine.job import Claim, Job
 from transfer.engine.multipart import ObjectToBe, multipart_upload
 from transfer.engine.relay_reading import Arrival, combines, digest_content, fetch_range
 from transfer.engine.resuming_upload import resume_upload
@@ -22,7 +22,7 @@ from transfer.engine.uploading import Proof, body_headers, sent_part, upload_wit
 from transfer.engine.verifying import DownloadPlan, RangeDigest, conclude, matches
 from transfer.integrity.proof import SentPart
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
-from transfer.model.errors import ChecksumMismatchError, StoreError, TransferError
+from transfer.model.errors import ChecksumMismatchError, TransferError
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover
 from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, UnfinishedItem
@@ -88,8 +88,7 @@ class PartsRelay:
                 self._algorithm = ChecksumAlgorithm.MD5
             proof = await self._go_on(claim)
         except TransferError as error:
-            if not claim.has_upload and (isinstance(error, StoreError) or not can_continue(error)):
-                # The store has said that nothing is there, so there is nothing to go on with.
+            if claim.leaves_nothing(error):
                 await claim.finish()
             raise
         else:

@@ -1,7 +1,7 @@
 """Uploads of ours whose names were lost: the store began them, and the answer that named them never arrived.
 
 Only an upload that nobody has sent a part to, of the very key, begun when ours was asked for, is taken for one. To look
-for them never fails an item.
+for them fails no item that could be begun.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from transfer.engine.unfinished_uploads import abort, all_parts, list_uploads_of
 from transfer.model.errors import StoreError, TransferError
 from transfer.model.events import Warned
 from transfer.model.locations import S3Location
+from transfer.plan.retry import may_have_arrived
 from transfer.stores.s3.multipart import MultipartUpload
 
 TOLERANCE_SECONDS: Final = 2.0
@@ -36,6 +37,10 @@ async def abort_strays(
         asked_seconds: When ours was asked for, by this machine's clock.
         named: The upload whose name is known, which is none.
         tally: Counts repeated requests.
+
+    Raises:
+        TransferError: The store is not reached, and none is named that could be gone on with: nothing can be begun
+            now either, so that the record is kept as it is for a run that can look.
     """
     try:
         async for page in list_uploads_of(context, location):
@@ -54,6 +59,8 @@ async def abort_strays(
         if error.status not in _CANNOT_LIST:
             _warn(context, location, error)
     except TransferError as error:
+        if named is None and not may_have_arrived(error):
+            raise
         _warn(context, location, error)
 
 

@@ -14,7 +14,7 @@ from transfer.engine.context import Context
 from transfer.engine.crew.shared_file import SharedFile
 from transfer.engine.fingerprints import finished_file, upload_fingerprint
 from transfer.engine.items import UploadItem
-from transfer.engine.job import Claim, Job, can_continue
+from transfer.engine.job import Claim, Job
 from transfer.engine.multipart import ObjectToBe, multipart_upload
 from transfer.engine.part_sending import PartToSend, digest_of, naming_source
 from transfer.engine.reasons import SMALL_UPLOAD, mover_reason
@@ -31,7 +31,7 @@ from transfer.engine.uploading import (
 from transfer.integrity.digests import encode_value, new_digest
 from transfer.integrity.proof import SentPart
 from transfer.model.checksums import Checksum, ChecksumAlgorithm
-from transfer.model.errors import StoreError, TlsError, TransferError
+from transfer.model.errors import TransferError
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover, Receipt
 from transfer.model.unfinished import Direction, FinishedPart, ItemIdentity, UnfinishedItem
@@ -138,8 +138,7 @@ class _FileUpload:
                     self._count_resumed(sum(part.length for part in resumed.parts))
                 proof = await multipart_upload(self._context, target, claim, resumed, self._send_parts, self._tally)
         except TransferError as error:
-            if not claim.has_upload and (isinstance(error, StoreError | TlsError) or not can_continue(error)):
-                # The store has said that nothing is there, or was not believed: there is nothing to go on with.
+            if claim.leaves_nothing(error):
                 await claim.finish()
             raise
         else:

@@ -169,6 +169,20 @@ class TlsError(WireError):
     kind = "tls"
 
 
+class SchemeError(WireError):
+    """The endpoint's URL says http where the server speaks https, or the other way round: it never understood."""
+
+    kind = "scheme"
+
+    def __init__(self, spoken: str) -> None:
+        """Name what the server speaks, `http` or `https`."""
+        super().__init__(
+            f"the server speaks {spoken} there",
+            remedy=f"use {spoken}:// in --endpoint-url or AWS_ENDPOINT_URL",
+            answered=True,
+        )
+
+
 class StalledError(WireError):
     """No byte moved in either direction for the stall deadline."""
 

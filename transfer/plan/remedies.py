@@ -17,7 +17,11 @@ _CHANGED = "the object changed meanwhile: run the command again"
 _NETWORK = "bytes changed on the way: run the command again, and check the network or proxy if it persists"
 _ARCHIVED = "the object is archived: restore it first (aws s3api restore-object)"
 _FULL = "free space in the store or raise its quota"
+_UNEXPLAINED = "check the endpoint URL (http or https?), the region and the credentials"
 _CLOCK = "set this machine's clock"
+
+UNANSWERED = "check the endpoint URL: http or https, and the port"
+"""For a server that has never answered anything: many that speak TLS just close what is none."""
 
 _BY_CODE: Mapping[str, str] = {
     "AccessDenied": _ACCESS,
@@ -25,6 +29,9 @@ _BY_CODE: Mapping[str, str] = {
     "AllAccessDisabled": "the account or bucket is disabled: ask its owner or the provider",
     "AuthorizationHeaderMalformed": _REGION,
     "BadDigest": _NETWORK,
+    # Our own word, and botocore's, for a 400 that gives no reason, such as one to a HEAD.
+    "BadRequest": _UNEXPLAINED,
+    "400": _UNEXPLAINED,
     "BucketAlreadyExists": "choose another name: bucket names are shared by all accounts",
     "BucketAlreadyOwnedByYou": "nothing to do: the bucket is yours already",
     "BucketNotEmpty": "remove the objects first: transfer rm -r s3://NAME/",

@@ -11,9 +11,11 @@ from enum import Enum
 from transfer.model.errors import (
     ChecksumMismatchError,
     ConfigurationError,
+    ConnectError,
     HeldError,
     LocalFileError,
     OutsidePrefixError,
+    SchemeError,
     SourceChangedError,
     StoreError,
     TlsError,
@@ -74,6 +76,7 @@ _BY_TYPE: Mapping[type[TransferError], Verdict] = {
     ConfigurationError: Verdict.FAIL_RUN,
     WireError: Verdict.RETRY,
     TlsError: Verdict.FAIL_RUN,
+    SchemeError: Verdict.FAIL_RUN,
 }
 """The nearest base class counts: ConnectError, StalledError and ProtocolError are judged as WireError."""
 
@@ -186,6 +189,16 @@ def verdict_of(error: TransferError) -> Verdict:
     if type(error) is WireError and error.reused and not error.answered:
         return Verdict.RETRY_FREE
     return next(_BY_TYPE[base] for base in type(error).__mro__ if base in _BY_TYPE)
+
+
+def may_have_arrived(error: BaseException) -> bool:
+    """Whether the store may have got the request that failed so, and done what it asks for.
+
+    It has not when there was no connection that it trusts, one in another protocol, or nothing to sign with. Not so
+    sure is anything else: an answer that was lost, even one that is a refusal, since a server in between may have
+    given it.
+    """
+    return not isinstance(error, ConnectError | TlsError | SchemeError | ConfigurationError)
 
 
 def backoff_seconds(attempt: int, random: float, *, retry_after_seconds: float | None) -> float:

@@ -22,6 +22,8 @@ from transfer.wire.heads import (
     body_framing,
     build_request_head,
     parse_response_head,
+    refuse_tls_alert,
+    refuse_wish_for_tls,
 )
 from transfer.wire.origin import Origin
 from transfer.wire.proxy import Proxy
@@ -123,6 +125,11 @@ class Connection:
         reusable = sent_by is not None and head.keep_alive and (framing.chunked or framing.length is not None)
         return Response(self, head, framing, reusable=reusable, sent_by=sent_by or Mover.NONE)
 
+    @property
+    def may_want_tls(self) -> bool:
+        """Whether what listens may speak TLS alone, although it is not spoken to like that."""
+        return not (self.requests_served or self.origin.is_tls or self._proxy)
+
     def begin(self) -> None:
         """Note that a request is under way; `finish` is called when its answer has been read to the end."""
         if self.state is not ConnectionState.IDLE:
@@ -195,6 +202,8 @@ class Connection:
         while True:
             head = parse_response_head(await self._receive_head_block())
             if head.status >= 200:
+                if self.may_want_tls:
+                    refuse_wish_for_tls(head, self._input[self._start : self._end])
                 return head
 
     async def _receive_head_block(self) -> bytes:
@@ -209,6 +218,8 @@ class Connection:
                 self._start = self._end - (len(collected) - position - 4)
                 return bytes(collected[:position])
             self._start = self._end
+            if self.may_want_tls:
+                refuse_tls_alert(collected)
             if len(collected) > MAX_HEAD_BYTES:
                 raise ProtocolError("the head of the answer is too long")
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
-from transfer.model.errors import ConnectError, WireError
+from transfer.model.errors import ConfigurationError, ConnectError, TlsError, WireError
 from transfer.wire import ktls
 from transfer.wire.connection import Connection
 from transfer.wire.heads import MAX_HEAD_BYTES, build_request_head, parse_response_head
@@ -27,7 +27,7 @@ from transfer.wire.origin import Origin
 from transfer.wire.plain import PlainStream, SendfileStream
 from transfer.wire.proxy import Proxy, proxy_for
 from transfer.wire.stream import RECEIVE_BUFFER_BYTES, ByteStream
-from transfer.wire.tls import TlsClient, TlsStream
+from transfer.wire.tls import NO_HANDSHAKE_REMEDY, TlsClient, TlsStream
 
 CONNECT_SECONDS: Final = 10.0
 """How long one address may take to accept a connection, the next one is tried after that; and a name to resolve."""
@@ -68,6 +68,7 @@ class Dialer:
         Raises:
             ConnectError: No address accepts, the name is unknown, or the proxy refuses.
             TlsError: The server's certificate is not trusted.
+            SchemeError: The server speaks http where https is meant.
             ConfigurationError: The proxy variable or the certificate bundle is unusable.
         """
         proxy = proxy_for(origin)
@@ -88,6 +89,23 @@ class Dialer:
                 error.subject = str(origin)
             raise
 
+    async def speaks_tls(self, origin: Origin) -> bool:
+        """Whether a server that is meant to be spoken to without TLS answers its handshake; no request is sent.
+
+        What a proxy is in front of is not asked: the proxy answers too.
+        """
+        if origin.is_tls or proxy_for(origin):
+            return False
+        try:
+            connection = await self.dial(Origin("https", origin.host, origin.port))
+        except TlsError:
+            # A certificate that is not trusted is one.
+            return True
+        except (WireError, ConfigurationError):
+            return False
+        connection.close()
+        return True
+
     def _plain_stream(self, sock: socket.socket) -> PlainStream:
         """The fastest plain stream the platform offers."""
         kind = SendfileStream if sys.platform == "linux" else PlainStream
@@ -103,7 +121,8 @@ class Dialer:
                 await stream.handshake()
         except TimeoutError as error:
             stream.close()
-            raise ConnectError(f"the TLS handshake took longer than {CONNECT_SECONDS:g} s") from error
+            message = f"the TLS handshake took longer than {CONNECT_SECONDS:g} s"
+            raise ConnectError(message, remedy=NO_HANDSHAKE_REMEDY) from error
         except BaseException:
             stream.close()
             raise

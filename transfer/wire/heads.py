@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from transfer.model.errors import ProtocolError, UsageError
+from transfer.model.errors import ProtocolError, SchemeError, UsageError
 from transfer.model.values import dataclass
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -17,6 +17,16 @@ MAX_HEAD_BYTES = 64 * 1024
 
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _FIELD_LINES = re.compile(r"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*")
+_TLS_ALERT = b"\x15\x03"
+"""How an alert begins: its type, and the first byte of any version (RFC 8446, section 5.1)."""
+_WANTS_TLS = re.compile(
+    rb"Client sent an HTTP request to an HTTPS server"
+    rb"|plain HTTP request was sent to HTTPS port"
+    rb"|speaking plain HTTP to an SSL-enabled server port"
+    rb"|combination of host and port requires TLS"
+)
+"""What Go's net/http (MinIO, SeaweedFS), nginx, Apache and Tomcat write into the 400 to a request that is not
+encrypted."""
 _UNSAFE_IN_REQUEST = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -94,6 +104,28 @@ def _keeps_alive(minor_version: str, headers: Mapping[str, str]) -> bool:
         return minor_version == "1"
     tokens = {token.strip() for token in headers["connection"].lower().split(",")}
     return "close" not in tokens and (minor_version == "1" or "keep-alive" in tokens)
+
+
+def refuse_tls_alert(arrived: bytes | bytearray) -> None:
+    """Look at what came instead of a head to a request that was not encrypted.
+
+    Raises:
+        SchemeError: It is an alert of TLS.
+    """
+    if arrived.startswith(_TLS_ALERT):
+        raise SchemeError("https")
+
+
+def refuse_wish_for_tls(head: ResponseHead, body: bytes | memoryview) -> None:
+    """Look at the answer to a request that was not encrypted; `body` is what came of it together with the head.
+
+    Here and not where refusals are read to their end: Go's comes without length to a HEAD too, and a reset follows it.
+
+    Raises:
+        SchemeError: The server wants the request encrypted.
+    """
+    if head.status == 400 and _WANTS_TLS.search(body):
+        raise SchemeError("https")
 
 
 def body_framing(method: str, head: ResponseHead) -> BodyFraming:

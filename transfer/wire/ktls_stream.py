@@ -16,7 +16,14 @@ from transfer.wire import ktls
 from transfer.wire.origin import Origin
 from transfer.wire.plain import SendfileStream
 from transfer.wire.stream import PeerAnsweredError, broken_connection
-from transfer.wire.tls import HELD_BYTES, RECORD_BYTES, TlsClient, handshake_failures
+from transfer.wire.tls import (
+    HELD_BYTES,
+    PLAIN_TEXT_BYTES,
+    RECORD_BYTES,
+    TlsClient,
+    handshake_failures,
+    refuse_plain_text,
+)
 
 
 class KernelDeclinedError(Exception):
@@ -66,12 +73,17 @@ class KernelTlsStream(SendfileStream):
 
         Raises:
             TlsError: The certificate is not trusted or not for this host.
+            SchemeError: The server speaks http.
             ConnectError: The handshake failed for another reason.
             KernelDeclinedError: The kernel does not encrypt; the connection is closed.
         """
+        is_first = True
         with handshake_failures():
             while (is_readable := self._shake_hands()) is not None:
                 await self._wait(readable=is_readable, writable=not is_readable)
+                if is_readable and is_first:
+                    is_first = False
+                    refuse_plain_text(self._sock.recv(PLAIN_TEXT_BYTES, socket.MSG_PEEK))
         obstacle = ktls.obstacle_on(self._sock, self._tls.version())
         if obstacle is not None:
             self.close()

@@ -119,6 +119,10 @@ class ConnectionPool:
         self._busy.add(connection)
         return connection
 
+    async def speaks_tls(self, origin: Origin) -> bool:
+        """See `Dialer.speaks_tls`."""
+        return await self._dialer.speaks_tls(origin)
+
     def lend_idle(self, origin: Origin) -> Connection | None:
         """As `lend`, but None where a new connection would have to be made."""
         connection = self._any_idle(origin)

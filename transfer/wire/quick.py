@@ -13,6 +13,7 @@ from typing import Final
 
 from transfer.model.errors import ProtocolError, StalledError, WireError
 from transfer.model.values import dataclass
+from transfer.wire import heads
 from transfer.wire.chunks import unchunk
 from transfer.wire.connection import Connection, FileBody, Request
 from transfer.wire.heads import MAX_HEAD_BYTES, BodyFraming, ResponseHead, body_framing, parse_response_head
@@ -206,15 +207,19 @@ class QuickConnection:
                 if end - start > MAX_HEAD_BYTES:
                     raise ProtocolError("the head of the answer is too long")
                 self._collected += memoryview(data)[start:end]
+                if self.connection.may_want_tls:
+                    heads.refuse_tls_alert(self._collected)
                 return None
             head = parse_response_head(bytes(memoryview(data)[start:head_end]))
             start = head_end + 4
             if head.status >= 200:
                 break
+        arrived = memoryview(data)[start:end]
+        if self.connection.may_want_tls:
+            heads.refuse_wish_for_tls(head, arrived)
         if self._is_cut_short and head.status < 300:
             raise WireError("the server answered before it had the whole body", answered=True)
         self._head, self._framing = head, body_framing(self._method, head)
-        arrived = memoryview(data)[start:end]
         length = self._framing.length
         if length is None:
             self._collected += arrived

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, cast
 
-from transfer.model.errors import ConfigurationError, ConnectError, TlsError, WireError
+from transfer.model.errors import ConfigurationError, ConnectError, SchemeError, TlsError, WireError
 from transfer.model.receipts import Mover
 from transfer.wire.origin import Origin
 from transfer.wire.plain import MSG_NOSIGNAL, PlainStream
@@ -29,6 +29,12 @@ RECORD_BYTES: Final = 16 * 1024
 
 HELD_BYTES: Final = 4 * 1024
 """No more than this waits for what follows it: a head does, a step of a bandwidth limit does not."""
+
+
+NO_HANDSHAKE_REMEDY: Final = "check that the endpoint speaks https"
+
+PLAIN_TEXT_BYTES: Final = 5
+"""So many tell HTTP from TLS, of which no record begins with such characters (RFC 8446, section 5.1)."""
 
 
 class TlsClient:
@@ -84,13 +90,18 @@ class TlsStream(PlainStream):
 
         Raises:
             TlsError: The certificate is not trusted or not for this host.
+            SchemeError: The server speaks http.
             ConnectError: The handshake failed for another reason.
         """
+        is_first = True
         with handshake_failures():
             while not self._has_shaken_hands():
                 await self._answer_peer()
-                while self._take_records() is None:
+                while (got := self._take_records()) is None:
                     await self._wait(readable=True, writable=False)
+                if is_first:
+                    refuse_plain_text(bytes(self._client.records[: min(got, PLAIN_TEXT_BYTES)]))
+                is_first = False
             await self._answer_peer()
 
     async def send(self, data: memoryview, *, more: bool = False) -> None:
@@ -224,12 +235,25 @@ class TlsStream(PlainStream):
         raise PeerAnsweredError
 
 
+def refuse_plain_text(arrived: bytes) -> None:
+    """Look at how the server's part in a handshake begins; `PLAIN_TEXT_BYTES` of it are enough.
+
+    OpenSSL only says that it is no TLS, which the banner of a mail server is not either.
+
+    Raises:
+        SchemeError: It is an answer of HTTP, or a page without a head, as to a request of HTTP/0.9.
+    """
+    if arrived.lower().startswith((b"http/", b"<html", b"<!doc")):
+        raise SchemeError("http")
+
+
 @contextmanager
 def handshake_failures() -> Iterator[None]:
     """Say what went wrong in a handshake.
 
     Raises:
         TlsError: The certificate is not trusted or not for this host.
+        SchemeError: As it is raised in the block.
         ConnectError: The handshake failed for another reason.
     """
     try:
@@ -242,12 +266,15 @@ def handshake_failures() -> Iterator[None]:
     except ssl.SSLError as error:
         raise ConnectError(
             f"the TLS handshake failed: {(error.reason or 'unknown reason').lower().replace('_', ' ')}",
-            remedy="check that the endpoint speaks https",
+            remedy=NO_HANDSHAKE_REMEDY,
         ) from error
+    except SchemeError:
+        raise
     except OSError as error:
-        raise ConnectError(f"the TLS handshake failed: {broken_connection(error).message}") from error
+        message = broken_connection(error).message
+        raise ConnectError(f"the TLS handshake failed: {message}", remedy=NO_HANDSHAKE_REMEDY) from error
     except WireError as error:
-        raise ConnectError(f"the TLS handshake failed: {error.message}") from error
+        raise ConnectError(f"the TLS handshake failed: {error.message}", remedy=NO_HANDSHAKE_REMEDY) from error
 
 
 def _make_context(*, verify: bool, ca_bundle: str | None) -> ssl.SSLContext:

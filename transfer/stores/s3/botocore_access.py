@@ -19,10 +19,12 @@ from botocore import UNSIGNED
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
     ProfileNotFound,
+    SSLError,
 )
 from botocore.exceptions import (
     ConnectionError as BotocoreConnectionError,
@@ -36,6 +38,8 @@ from transfer.stores.s3.credentials import Credentials
 from transfer.wire.origin import parse_origin
 
 _DUMMY_KEY = "k"
+_DOWN_REMEDY = "check that the endpoint URL is right and the server is up"
+_MISUNDERSTOOD_REMEDY = "check the endpoint URL (http or https?), and --ca-bundle if it names a certificate"
 NO_CREDENTIALS_REMEDY = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a --profile, or use --no-sign-request for a public bucket"
 )
@@ -179,8 +183,9 @@ def _translated(error: BotoCoreError | ClientError) -> TransferError:
         return ConfigurationError("no credentials were found", remedy=NO_CREDENTIALS_REMEDY)
     if isinstance(error, NoRegionError):
         return ConfigurationError("no region is known", remedy="name one with --region")
-    if isinstance(error, BotocoreConnectionError):
-        return ConnectError(str(error), remedy="check that the endpoint URL is right and the server is up")
+    if isinstance(error, (BotocoreConnectionError, ConnectionClosedError)):
+        is_up = isinstance(error, (SSLError, ConnectionClosedError))
+        return ConnectError(str(error), remedy=_MISUNDERSTOOD_REMEDY if is_up else _DOWN_REMEDY)
     if isinstance(error, (ParamValidationError, ValueError)):
         return UsageError(" ".join(str(error).split()), remedy="check the bucket name and the endpoint URL")
     return ConfigurationError(" ".join(str(error).split()), remedy="check the AWS configuration and credentials")

@@ -205,6 +205,15 @@ class S3Store:
             return False
         return await self._access.credentials() == await other._access.credentials()
 
+    async def speaks_tls(self, bucket: str) -> bool:
+        """Whether the server of a bucket, meant to be spoken to in http, has the beginning of TLS answered.
+
+        Raises:
+            ConfigurationError: No such place can be named.
+        """
+        endpoint = await self._endpoint(bucket)
+        return await self._pool.speaks_tls(endpoint.origin)
+
     async def renew_credentials(self, generation: int) -> bool:
         """Fetch newer credentials, once for all who failed under the same ones.
 
