@@ -24,6 +24,7 @@ from transfer.model.checksums import VerifiedBy
 from transfer.model.events import Event, JobKept, Warned
 from transfer.model.options import ConnectionOptions, TransferOptions
 from transfer.model.receipts import Failure, Outcome, Receipt
+from transfer.system.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from transfer.engine.outcomes import OutcomeStream
@@ -60,6 +61,7 @@ class TransferRun(ABC):
 
     def run(self) -> ExitCode:
         """Do it all in an event loop, with other processes if they may be of use; the code for the process."""
+        keep_freed_memory()
         if deferred.get() is not None or not self.may_share:
             return run(self.output, self.work)
         from transfer.engine.crew.hiring import hired
