@@ -4,6 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.support.virtual_time import run_in_virtual_time
 from transfer.engine.attempts import DOUBTED_AFTER, FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, Tally
 from transfer.engine.lanes import Lanes
 from transfer.model.errors import (
@@ -403,6 +404,38 @@ async def test_an_empty_budget_makes_pauses_long(bench: Bench) -> None:
         assert bench.attempts._budget.take()
     await bench.run(WireError("broke"))
     assert bench.pauses == [BACKOFF_CAP_SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("successes", "expected_seconds"), [(0, BACKOFF_CAP_SECONDS), (1, BACKOFF_CAP_SECONDS), (2, 1.0)]
+)
+def test_who_waits_for_the_budget_goes_on_when_successes_have_filled_it(
+    successes: int, expected_seconds: float
+) -> None:
+    async def seconds_until_done() -> float:
+        attempts = Attempts(FakeStore(), CountingLanes(), Progress(), lambda _: None)
+        attempts.note_reached()
+        while attempts._budget.take():
+            pass
+        failures = [WireError("broke")]
+
+        async def action(_: Flow) -> None:
+            if failures:
+                raise failures.pop()
+
+        async def succeed() -> None:
+            await anyio.sleep(1.0)
+            for _ in range(successes):
+                attempts.succeeded(0)
+
+        began_seconds = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(succeed)
+            await attempts.run(LOCATION, action, Tally())
+            ended_seconds = anyio.current_time()
+        return ended_seconds - began_seconds
+
+    assert run_in_virtual_time(seconds_until_done()) == pytest.approx(expected_seconds)
 
 
 Learning = tuple[StoreError, object]

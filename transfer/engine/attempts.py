@@ -7,6 +7,7 @@ only while a request is in flight, never during a pause.
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -95,6 +96,7 @@ class Attempts:
         self.limiter: Final = limiter
         # Each process of a run has its part of what all of them may spend.
         self._budget: Final = RetryBudget(BUDGET_CAPACITY / processes)
+        self._unpaid: Final[deque[anyio.Event]] = deque()
         self.reached = False
 
     async def run(
@@ -196,6 +198,8 @@ class Attempts:
         self.reached = True
         self._lanes.count_request()
         self._budget.give_back()
+        if self._unpaid and self._budget.take():
+            self._unpaid.popleft().set()
 
     async def _may_repeat(
         self, location: S3Location, error: TransferError, verdict: Verdict, generation: int, spent: int
@@ -228,18 +232,30 @@ class Attempts:
     async def _pause(self, location: S3Location, error: TransferError, spent: int) -> None:
         wish = error.retry_after_seconds if isinstance(error, StoreError) else None
         delay_seconds = backoff_seconds(spent, random.random(), retry_after_seconds=wish)  # noqa: S311 - jitter
-        if not self._budget.take():
-            delay_seconds = max(delay_seconds, BACKOFF_CAP_SECONDS)
-        self._on_event(RequestRetried(str(location), spent, delay_seconds, error.message))
+        extra_seconds = 0.0 if self._budget.take() else max(0.0, BACKOFF_CAP_SECONDS - delay_seconds)
+        self._on_event(RequestRetried(str(location), spent, delay_seconds + extra_seconds, error.message))
         if not self.reached:
             # As long as nobody knows whether the store is there at all, no others take their place.
-            await anyio.sleep(delay_seconds)
+            await anyio.sleep(delay_seconds + extra_seconds)
             return
         self._lanes.begin_pause()
         try:
             await anyio.sleep(delay_seconds)
+            if extra_seconds:
+                await self._await_budget(extra_seconds)
         finally:
             self._lanes.end_pause()
+
+    async def _await_budget(self, most_seconds: float) -> None:
+        """Wait until successes pay for one more retry, or so long: in an outage there are none."""
+        paid = anyio.Event()
+        self._unpaid.append(paid)
+        with anyio.move_on_after(most_seconds):
+            try:
+                await paid.wait()
+            finally:
+                if not paid.is_set():
+                    self._unpaid.remove(paid)
 
     def _count_bytes(self, count: int) -> None:
         self._progress.bytes_moved += count
