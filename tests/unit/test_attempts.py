@@ -4,9 +4,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.support.virtual_time import run_in_virtual_time
 from transfer.engine.attempts import DOUBTED_AFTER, FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, Tally
 from transfer.engine.lanes import Lanes
+from transfer.engine.retry_turns import RetryTurns
 from transfer.model.errors import (
     ChecksumMismatchError,
     ConfigurationError,
@@ -26,7 +26,7 @@ from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
 from transfer.plan.governor import Governor
 from transfer.plan.remedies import UNANSWERED
-from transfer.plan.retry import BACKOFF_CAP_SECONDS, BUDGET_CAPACITY, DEFAULT_RETRIES
+from transfer.plan.retry import DEFAULT_RETRIES, RetryBudget
 from transfer.stores.s3.store import S3Store
 from transfer.wire.flow import Flow
 
@@ -399,43 +399,13 @@ async def test_slowdowns_and_stalls_are_told_to_the_lanes(bench: Bench) -> None:
     assert (bench.lanes.slowdowns, bench.lanes.timeouts, bench.lanes.requests) == (2, 1, 1)
 
 
-async def test_an_empty_budget_makes_pauses_long(bench: Bench) -> None:
-    for _ in range(int(BUDGET_CAPACITY)):
-        assert bench.attempts._budget.take()
-    await bench.run(WireError("broke"))
-    assert bench.pauses == [BACKOFF_CAP_SECONDS]
-
-
-@pytest.mark.parametrize(
-    ("successes", "expected_seconds"), [(0, BACKOFF_CAP_SECONDS), (1, BACKOFF_CAP_SECONDS), (2, 1.0)]
-)
-def test_who_waits_for_the_budget_goes_on_when_successes_have_filled_it(
-    successes: int, expected_seconds: float
+async def test_without_a_budget_requests_are_repeated_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def seconds_until_done() -> float:
-        attempts = Attempts(FakeStore(), CountingLanes(), Progress(), lambda _: None)
-        attempts.note_reached()
-        while attempts._budget.take():
-            pass
-        failures = [WireError("broke")]
-
-        async def action(_: Flow) -> None:
-            if failures:
-                raise failures.pop()
-
-        async def succeed() -> None:
-            await anyio.sleep(1.0)
-            for _ in range(successes):
-                attempts.succeeded(0)
-
-        began_seconds = anyio.current_time()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(succeed)
-            await attempts.run(LOCATION, action, Tally())
-            ended_seconds = anyio.current_time()
-        return ended_seconds - began_seconds
-
-    assert run_in_virtual_time(seconds_until_done()) == pytest.approx(expected_seconds)
+    monkeypatch.setattr(bench.attempts, "_turns", RetryTurns(RetryBudget(capacity=0)))
+    failures = [WireError("broke"), WireError("closed", reused=True), WireError("broke")]
+    assert await bench.run(*failures) == "done"
+    assert await bench.run(WireError("broke")) == "done"
 
 
 Learning = tuple[StoreError, object]

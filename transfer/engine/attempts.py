@@ -7,21 +7,21 @@ only while a request is in flight, never during a pause.
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import anyio
 
 from transfer.engine.lanes import Lanes
+from transfer.engine.retry_turns import RetryTurns
 from transfer.model.errors import ConnectError, SchemeError, StalledError, StoreError, TransferError, WireError
 from transfer.model.events import EventSink, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
 from transfer.plan.remedies import UNANSWERED
 from transfer.plan.retry import (
-    BACKOFF_CAP_SECONDS,
     BUDGET_CAPACITY,
     DEFAULT_RETRIES,
     RetryBudget,
@@ -95,8 +95,7 @@ class Attempts:
         self._retries: Final = DEFAULT_RETRIES if retries is None else retries
         self.limiter: Final = limiter
         # Each process of a run has its part of what all of them may spend.
-        self._budget: Final = RetryBudget(BUDGET_CAPACITY / processes)
-        self._unpaid: Final[deque[anyio.Event]] = deque()
+        self._turns: Final = RetryTurns(RetryBudget(BUDGET_CAPACITY / processes))
         self.reached = False
 
     async def run(
@@ -124,21 +123,24 @@ class Attempts:
         """
         spent = free = 0
         failed = None if earlier is None else earlier.error
+        turn: AbstractContextManager[None] = nullcontext()
         while True:
             generation = self._store.credentials_generation
             try:
                 if earlier is not None and failed is not None:
                     generation, error, failed = earlier.generation, failed, None
                     raise error
-                if before is not None:
-                    await before()
-                return await self._once(action, self._count_bytes if is_progress else self._lanes.count_bytes)
+                with turn:
+                    if before is not None:
+                        await before()
+                    return await self._once(action, self._count_bytes if is_progress else self._lanes.count_bytes)
             except TransferError as error:
                 if error.subject is None:
                     error.subject = str(location)
                 verdict = verdict_of(error)
                 if verdict is Verdict.RETRY_FREE and free < FREE_RETRIES:
                     free += 1
+                    turn = nullcontext()
                     continue
                 spent += 1
                 is_silent = type(error) is WireError and not (error.answered or self.reached)
@@ -151,7 +153,7 @@ class Attempts:
                     raise
                 tally.retries += 1
                 self._progress.retries += 1
-                await self._pause(location, error, spent)
+                turn = await self._pause(location, error, spent)
 
     def note_reached(self) -> None:
         """The store was reached by somebody else: it is there."""
@@ -197,9 +199,7 @@ class Attempts:
     def _note_success(self) -> None:
         self.reached = True
         self._lanes.count_request()
-        self._budget.give_back()
-        if self._unpaid and self._budget.take():
-            self._unpaid.popleft().set()
+        self._turns.count_success()
 
     async def _may_repeat(
         self, location: S3Location, error: TransferError, verdict: Verdict, generation: int, spent: int
@@ -229,33 +229,21 @@ class Attempts:
             return min(self._retries, FIRST_CONNECT_RETRIES)
         return self._retries
 
-    async def _pause(self, location: S3Location, error: TransferError, spent: int) -> None:
+    async def _pause(self, location: S3Location, error: TransferError, spent: int) -> AbstractContextManager[None]:
+        """Wait until the request may be repeated; in what it is to be."""
         wish = error.retry_after_seconds if isinstance(error, StoreError) else None
         delay_seconds = backoff_seconds(spent, random.random(), retry_after_seconds=wish)  # noqa: S311 - jitter
-        extra_seconds = 0.0 if self._budget.take() else max(0.0, BACKOFF_CAP_SECONDS - delay_seconds)
-        self._on_event(RequestRetried(str(location), spent, delay_seconds + extra_seconds, error.message))
+        self._on_event(RequestRetried(str(location), spent, delay_seconds, error.message))
         if not self.reached:
             # As long as nobody knows whether the store is there at all, no others take their place.
-            await anyio.sleep(delay_seconds + extra_seconds)
-            return
+            await anyio.sleep(delay_seconds)
+            return await self._turns.next()
         self._lanes.begin_pause()
         try:
             await anyio.sleep(delay_seconds)
-            if extra_seconds:
-                await self._await_budget(extra_seconds)
+            return await self._turns.next()
         finally:
             self._lanes.end_pause()
-
-    async def _await_budget(self, most_seconds: float) -> None:
-        """Wait until successes pay for one more retry, or so long: in an outage there are none."""
-        paid = anyio.Event()
-        self._unpaid.append(paid)
-        with anyio.move_on_after(most_seconds):
-            try:
-                await paid.wait()
-            finally:
-                if not paid.is_set():
-                    self._unpaid.remove(paid)
 
     def _count_bytes(self, count: int) -> None:
         self._progress.bytes_moved += count

@@ -225,8 +225,8 @@ def backoff_seconds(attempt: int, random: float, *, retry_after_seconds: float |
 class RetryBudget:
     """A bucket of retries shared by all requests of a run, so that an outage does not become a storm.
 
-    Each retry takes a token, each success gives a part of one back. An empty bucket is no failure: after its own
-    back-off the request waits for successes to fill it, `BACKOFF_CAP_SECONDS` in all where there are none.
+    Each retry takes a token, each success gives a part of one back. An empty bucket is no failure: who
+    asks waits then.
     """
 
     def __init__(

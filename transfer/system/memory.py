@@ -1,4 +1,4 @@
-"""What the C library does with memory that this process has freed. It must never change what a program is able to do."""
+"""What the C library does with memory that this process has freed. It must never change what a program can do."""
 
 from __future__ import annotations
 
