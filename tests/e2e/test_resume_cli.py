@@ -31,6 +31,9 @@ NO_MORE = (
 )
 """What holds all parts but the first ones before the store gets anything of them."""
 
+NO_FIRST_PART = Stall(method="PUT", target=r"partNumber=1(&|$)", times=None, direction=Direction.UP, at_byte=None)
+"""What lets no upload come to its end, while its other parts pass."""
+
 
 @pytest.fixture
 def proxy(seaweed: S3Server) -> Iterator[ThreadedFaultProxy]:
@@ -354,9 +357,8 @@ def test_ctrl_c_in_run_tells_what_each_line_leaves(cli: Cli, seaweed_bucket: str
     assert told[-1].startswith("transfer: interrupted; ")
 
 
-def test_ctrl_c_in_run_tells_the_jobs_of_plain_lines(cli: Cli, seaweed_bucket: str) -> None:
-    with (cli.folder / "large").open("r+b") as file:
-        file.truncate(512 * MIB)
+def test_ctrl_c_in_run_tells_the_jobs_of_plain_lines(cli: Cli, proxy: ThreadedFaultProxy, seaweed_bucket: str) -> None:
+    proxy.arm(NO_FIRST_PART)
     lines = [f"cp large s3://{seaweed_bucket}/{number}" for number in range(2)]
     (cli.folder / "list").write_text("\n".join(lines))
 
