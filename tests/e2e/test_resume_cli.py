@@ -14,20 +14,39 @@ from typing import Any
 import pytest
 
 from tests.support.cli import COMMAND, TIMEOUT_SECONDS, Cli, lines_of
+from tests.support.fault_proxy import ThreadedFaultProxy
+from tests.support.faults import Direction, Stall
 from tests.support.servers import S3Server
 
 MIB = 1024 * 1024
 SIZE_BYTES = 40 * MIB
-HOW = ("--part-size", "5M", "--concurrency", "2")
+LANES = 2
+HOW = ("--part-size", "5M", "--concurrency", str(LANES))
 SLOWLY = ("--limit-rate", "8M")
+FINISHED_BYTES = LANES * 5 * MIB
+"""What is finished when each lane has moved one part."""
+NO_MORE = (
+    Stall(method="PUT", target="partNumber=", nth=LANES + 1, times=None, direction=Direction.UP, at_byte=None),
+    Stall(method="GET", target="/large$", nth=LANES + 1, times=None, direction=Direction.UP, at_byte=None),
+)
+"""What holds all parts but the first ones before the store gets anything of them."""
+
+NO_FIRST_PART = Stall(method="PUT", target=r"partNumber=1(&|$)", times=None, direction=Direction.UP, at_byte=None)
+"""What lets no upload come to its end, while its other parts pass."""
 
 
 @pytest.fixture
-def cli(seaweed: S3Server, tmp_path: Path) -> Cli:
+def proxy(seaweed: S3Server) -> Iterator[ThreadedFaultProxy]:
+    with ThreadedFaultProxy(seaweed.endpoint_url) as made:
+        yield made
+
+
+@pytest.fixture
+def cli(seaweed: S3Server, proxy: ThreadedFaultProxy, tmp_path: Path) -> Cli:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "large").write_bytes(os.urandom(SIZE_BYTES))
-    return Cli(seaweed, folder)
+    return Cli(seaweed.at(proxy.endpoint_url), folder)
 
 
 def records(text: bytes | str) -> list[dict[str, Any]]:
@@ -38,8 +57,8 @@ def jobs(cli: Cli, *flags: str) -> list[dict[str, Any]]:
     return records(cli.ok("jobs", "--json", *flags))
 
 
-def has_finished_bytes(cli: Cli, *flags: str) -> bool:
-    return any(item["finished_bytes"] for job in jobs(cli, *flags) for item in job["items"])
+def finished_bytes(cli: Cli, *flags: str) -> int:
+    return sum(item["finished_bytes"] for job in jobs(cli, *flags) for item in job["items"])
 
 
 def uploads(oracle: Any, bucket: str) -> list[Any]:
@@ -64,20 +83,25 @@ def run_in(folder: Path, cli: Cli, *arguments: str) -> subprocess.CompletedProce
 def midway(cli: Cli, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A copy of one large item that has finished some of its parts and not all."""
     with cli.start("cp", *arguments, *HOW, *SLOWLY) as process:
-        while not has_finished_bytes(cli):
+        while not finished_bytes(cli):
             assert process.poll() is None, process.communicate()
         yield process
 
 
-def kill_midway(cli: Cli, *arguments: str) -> int:
-    """Kill a copy without a warning; how many of its bytes are finished."""
-    with midway(cli, *arguments) as process:
+def kill_midway(cli: Cli, proxy: ThreadedFaultProxy, *arguments: str) -> None:
+    """Kill a copy without a warning when `FINISHED_BYTES` are recorded and nothing else is on its way.
+
+    A part that the store has and the journal has not would count as well when the copy goes on: whether there is one
+    must not depend on the moment of the kill.
+    """
+    proxy.arm(*NO_MORE)
+    with cli.start("cp", *arguments, *HOW) as process:
+        while proxy.injected["Stall"] < LANES or finished_bytes(cli) < FINISHED_BYTES:
+            assert process.poll() is None, process.communicate()
         process.kill()
         process.communicate()
-    ((item,),) = [job["items"] for job in jobs(cli)]
-    finished: int = item["finished_bytes"]
-    assert 0 < finished < SIZE_BYTES
-    return finished
+    proxy.disarm()
+    assert finished_bytes(cli) == FINISHED_BYTES
 
 
 def store(cli: Cli, bucket: str) -> None:
@@ -95,30 +119,34 @@ def assert_landed(cli: Cli, name: str) -> None:
     assert not list((cli.folder / name).parent.glob(".*.transfer"))
 
 
-def test_the_same_command_goes_on_with_a_killed_upload(cli: Cli, seaweed_bucket: str, seaweed_oracle: Any) -> None:
+def test_the_same_command_goes_on_with_a_killed_upload(
+    cli: Cli, proxy: ThreadedFaultProxy, seaweed_bucket: str, seaweed_oracle: Any
+) -> None:
     url = f"s3://{seaweed_bucket}/large"
-    finished = kill_midway(cli, "large", url)
+    kill_midway(cli, proxy, "large", url)
     (job,) = jobs(cli)
     assert (job["command"][:3], job["folder"], job["process_id"]) == (["cp", "large", url], str(cli.folder), None)
     listed = cli.ok("jobs")
     assert f"cd {cli.folder} && transfer cp large {url}" in listed
-    assert f"{100 * finished // SIZE_BYTES}% of 40.0 MiB: {cli.folder}/large -> {url}" in listed
+    assert f"{100 * FINISHED_BYTES // SIZE_BYTES}% of 40.0 MiB: {cli.folder}/large -> {url}" in listed
     done = cli.run("cp", "large", url, *HOW)
     assert done.returncode == 0, done.stderr.decode()
-    assert moved_earlier(done.stderr) == f"{finished / MIB:.1f} MiB"
+    assert moved_earlier(done.stderr) == f"{FINISHED_BYTES / MIB:.1f} MiB"
     assert jobs(cli) == []
     assert uploads(seaweed_oracle, seaweed_bucket) == []
     body = seaweed_oracle.get_object(Bucket=seaweed_bucket, Key="large")["Body"].read()
     assert body == (cli.folder / "large").read_bytes()
 
 
-def test_resume_goes_on_with_a_killed_download_from_any_folder(cli: Cli, seaweed_bucket: str) -> None:
+def test_resume_goes_on_with_a_killed_download_from_any_folder(
+    cli: Cli, proxy: ThreadedFaultProxy, seaweed_bucket: str
+) -> None:
     store(cli, seaweed_bucket)
-    finished = kill_midway(cli, f"s3://{seaweed_bucket}/large", "out/there")
+    kill_midway(cli, proxy, f"s3://{seaweed_bucket}/large", "out/there")
     elsewhere = cli.folder.parent / "elsewhere"
     done = run_in(elsewhere, cli, "resume")
     assert done.returncode == 0, done.stderr.decode()
-    assert moved_earlier(done.stderr) == f"{finished / MIB:.1f} MiB"
+    assert moved_earlier(done.stderr) == f"{FINISHED_BYTES / MIB:.1f} MiB"
     assert f"job 1: cd {cli.folder} && transfer cp".encode() in done.stderr
     assert_landed(cli, "out/there")
     assert list(elsewhere.iterdir()) == []
@@ -133,7 +161,7 @@ def elsewhere(cli: Cli, name: str, bucket: str) -> str:
 
 
 def test_a_profile_that_leads_elsewhere_now_keeps_the_job(
-    cli: Cli, seaweed_bucket: str, seaweed_oracle: Any, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, proxy: ThreadedFaultProxy, seaweed_bucket: str, seaweed_oracle: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is called by two names: to the one who asks these are two stores."""
     environment = {name: value for name, value in cli.environment().items() if "ENDPOINT" not in name}
@@ -141,7 +169,7 @@ def test_a_profile_that_leads_elsewhere_now_keeps_the_job(
     monkeypatch.setattr(Cli, "environment", lambda _: environment)
     first = elsewhere(cli, "127.0.0.1", seaweed_bucket)
     url = f"s3://{seaweed_bucket}/large"
-    kill_midway(cli, "large", url)
+    kill_midway(cli, proxy, "large", url)
     before = jobs(cli)
     second = elsewhere(cli, "localhost", seaweed_bucket)
     cleaned = cli.run("clean")
@@ -158,22 +186,23 @@ def test_a_profile_that_leads_elsewhere_now_keeps_the_job(
     assert (jobs(cli), uploads(seaweed_oracle, seaweed_bucket)) == ([], [])
 
 
-def test_resume_tells_machines_all_in_json(cli: Cli, seaweed_bucket: str) -> None:
+def test_resume_tells_machines_all_in_json(cli: Cli, proxy: ThreadedFaultProxy, seaweed_bucket: str) -> None:
     url = f"s3://{seaweed_bucket}/large"
-    finished = kill_midway(cli, "large", url)
+    kill_midway(cli, proxy, "large", url)
     done = run_in(cli.folder.parent, cli, "resume", "1", "--json")
     assert (done.returncode, done.stderr) == (0, b"")
     repeated, receipt, summary = records(done.stdout)
-    assert (repeated["type"], repeated["job"], repeated["items"][0]["finished_bytes"]) == ("job_repeated", 1, finished)
-    assert (receipt["type"], receipt["resumed_bytes"], receipt["size"]) == ("receipt", finished, SIZE_BYTES)
-    assert (summary["type"], summary["resumed_bytes"], summary["exit_code"]) == ("summary", finished, 0)
+    (item,) = repeated["items"]
+    assert (repeated["type"], repeated["job"], item["finished_bytes"]) == ("job_repeated", 1, FINISHED_BYTES)
+    assert (receipt["type"], receipt["resumed_bytes"], receipt["size"]) == ("receipt", FINISHED_BYTES, SIZE_BYTES)
+    assert (summary["type"], summary["resumed_bytes"], summary["exit_code"]) == ("summary", FINISHED_BYTES, 0)
 
 
 def test_clean_gives_up_an_upload_with_what_it_left_at_the_store(
-    cli: Cli, seaweed_bucket: str, seaweed_oracle: Any
+    cli: Cli, proxy: ThreadedFaultProxy, seaweed_bucket: str, seaweed_oracle: Any
 ) -> None:
     url = f"s3://{seaweed_bucket}/large"
-    kill_midway(cli, "large", url)
+    kill_midway(cli, proxy, "large", url)
     before = jobs(cli)
     assert cli.ok("clean", "--older-than", "1h") == ""
     assert cli.ok("clean", "--dry-run").startswith(f"would give up job 1: transfer cp large {url} ")
@@ -185,9 +214,11 @@ def test_clean_gives_up_an_upload_with_what_it_left_at_the_store(
     assert (jobs(cli), uploads(seaweed_oracle, seaweed_bucket)) == ([], [])
 
 
-def test_clean_removes_the_temporary_file_of_a_download(cli: Cli, seaweed_bucket: str) -> None:
+def test_clean_removes_the_temporary_file_of_a_download(
+    cli: Cli, proxy: ThreadedFaultProxy, seaweed_bucket: str
+) -> None:
     store(cli, seaweed_bucket)
-    kill_midway(cli, f"s3://{seaweed_bucket}/large", "out/there")
+    kill_midway(cli, proxy, f"s3://{seaweed_bucket}/large", "out/there")
     (temporary,) = (cli.folder / "out").iterdir()
     cli.ok("clean", "--dry-run")
     assert temporary.exists()
@@ -288,7 +319,7 @@ def test_a_named_state_folder_is_used_by_all_commands(cli: Cli, seaweed_bucket: 
     url = f"s3://{seaweed_bucket}/large"
     named = ("--state-dir", "my state")
     with cli.start("cp", "large", url, *HOW, *SLOWLY, *named) as process:
-        while not has_finished_bytes(cli, *named):
+        while not finished_bytes(cli, *named):
             assert process.poll() is None, process.communicate()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=TIMEOUT_SECONDS)
@@ -326,9 +357,8 @@ def test_ctrl_c_in_run_tells_what_each_line_leaves(cli: Cli, seaweed_bucket: str
     assert told[-1].startswith("transfer: interrupted; ")
 
 
-def test_ctrl_c_in_run_tells_the_jobs_of_plain_lines(cli: Cli, seaweed_bucket: str) -> None:
-    with (cli.folder / "large").open("r+b") as file:
-        file.truncate(512 * MIB)
+def test_ctrl_c_in_run_tells_the_jobs_of_plain_lines(cli: Cli, proxy: ThreadedFaultProxy, seaweed_bucket: str) -> None:
+    proxy.arm(NO_FIRST_PART)
     lines = [f"cp large s3://{seaweed_bucket}/{number}" for number in range(2)]
     (cli.folder / "list").write_text("\n".join(lines))
 

@@ -5,7 +5,7 @@ by. It ends nothing itself.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
@@ -68,7 +68,29 @@ class Switch:
     """Whether a gate holds what comes now."""
 
     def __init__(self) -> None:
-        self.is_on = False
+        self._is_due: Callable[[], bool] = _never
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the gate is closed now."""
+        return self._is_due()
+
+    def turn_on(self, is_due: Callable[[], bool]) -> None:
+        """Close the gate as soon as a condition holds.
+
+        Args:
+            is_due: The condition, asked in the proxy's thread before each request that the gate could hold: no request
+                slips through between the moment when it holds and the next look at it.
+        """
+        self._is_due = is_due
+
+    def turn_off(self) -> None:
+        """Open the gate for what comes from now on."""
+        self._is_due = _never
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +105,14 @@ class Gate(Stall):
         return self.switch.is_on
 
 
-def make_gates() -> dict[When, Gate]:
-    """A gate for each moment that needs one, all of them open. The last one matches every request."""
-    create, complete = r"[?&]uploads(=|&|$)", r"[?&]uploadId="
+def make_gates(scenario: Scenario) -> dict[When, Gate]:
+    """A gate for each moment that needs one, all of them open. The last one matches every request.
+
+    Args:
+        scenario: Tells which requests carry data.
+    """
+    create, complete, in_bucket = r"[?&]uploads(=|&|$)", r"[?&]uploadId=", r"^/[^/?]+/[^?]"
+    data = "PUT" if scenario.is_upload else "GET"
     return {
         When.CREATE_LOST: Gate(method="POST", target=create, direction=Direction.DOWN, at_byte=None, switch=Switch()),
         When.COMPLETE_UNSENT: Gate(
@@ -94,6 +121,7 @@ def make_gates() -> dict[When, Gate]:
         When.COMPLETE_LOST: Gate(
             method="POST", target=complete, direction=Direction.DOWN, at_byte=None, switch=Switch()
         ),
+        When.RECORDED: Gate(method=data, target=in_bucket, direction=Direction.UP, at_byte=None, switch=Switch()),
         When.FIRST_REQUEST: Gate(direction=Direction.UP, at_byte=None, switch=Switch()),
     }
 

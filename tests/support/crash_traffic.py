@@ -131,6 +131,11 @@ def delivered_bytes(requests: Iterable[DataRequest]) -> int:
     return sum({request.chunk: request.length for request in requests if request.is_finished}.values())
 
 
+def delivered_keys(requests: Iterable[DataRequest]) -> frozenset[str]:
+    """The objects that have moved to the end with one request."""
+    return frozenset(request.chunk.key for request in requests if request.chunk.is_whole and request.is_finished)
+
+
 def repeated_chunks(requests: Iterable[DataRequest]) -> list[Chunk]:
     """Chunks that were moved to the end more than once; as often as they were in vain."""
     times = Counter(request.chunk for request in requests if request.is_finished)

@@ -5,7 +5,7 @@ Owns the order of a drill, the proxy that its processes speak through, and the j
 
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.support.crash_traffic import (
     Loss,
     data_requests,
     delivered_bytes,
+    delivered_keys,
     late_bytes,
     loss_at_end,
     repeated_chunks,
@@ -64,7 +65,7 @@ class CrashDrill:
         self._scenario = scenario
         self._moments = choose_moments(scenario, seed) if moments is None else moments
         self._number = number
-        self._gates = make_gates()
+        self._gates = make_gates(scenario)
         self._name = "tree" if scenario.is_tree else "large"
         self._expected = stage.contents(self._name)
         self._losses: list[Loss] = []
@@ -103,7 +104,7 @@ class CrashDrill:
         gate = self._gates.get(moment.when)
         switch = gate.switch if gate is not None else Switch()
         missing = self._verdict.data_bytes - delivered_bytes(self._data(proxy))
-        switch.is_on = True
+        switch.turn_on(self._is_due(moment, proxy))
         try:
             with self._running(proxy) as run:
                 wait_in(run.process, lambda: self._has_come(moment, proxy, run, missing))
@@ -115,7 +116,23 @@ class CrashDrill:
                     self._judge_end(run)
                 return is_ended
         finally:
-            switch.is_on = False
+            switch.turn_off()
+
+    def _is_due(self, moment: Moment, proxy: ThreadedFaultProxy) -> Callable[[], bool]:
+        """Tells when the gate of a moment has to close: at once, unless something must pass for the moment to come.
+
+        Notes are written a while after the items were delivered: all the others would be delivered meanwhile. What the
+        process before had in the sockets' buffers may pass now, but nobody takes note of it.
+        """
+        if moment.when is not When.RECORDED:
+            return lambda: True
+        began_at, recorded = len(proxy.requests), finished_names(self.state)
+
+        def is_due() -> bool:
+            delivered = {self._names[key] for key in delivered_keys(self._data(proxy, began_at))}
+            return len(recorded | delivered) >= moment.amount + LANES
+
+        return is_due
 
     def _loss(self, proxy: ThreadedFaultProxy, run: Run) -> Loss:
         data = self._data(proxy)
