@@ -246,6 +246,19 @@ async def test_completion_whose_answer_was_lost_is_found_out(scene: Scene, sourc
     await assert_nothing_left(scene)
 
 
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
+async def test_upload_that_could_not_be_proved_is_not_sent_again(scene: Scene, source: Path) -> None:
+    scene.watch.stop(lambda call: call.method == "HEAD", failure=line_cut)
+    async with scene.transfer() as transfer:
+        with pytest.raises(WireError):
+            await transfer.copy(source, scene.url())
+
+    second = await scene.run(source, scene.url())
+
+    assert (second.receipt.resumed_bytes, second.moved) == (SIZE, 0)
+    await assert_nothing_left(scene)
+
+
 @one_server
 async def test_another_object_under_the_key_is_no_completion(scene: Scene, source: Path) -> None:
     item = await scene.interrupt(source, scene.url(), at=completes)

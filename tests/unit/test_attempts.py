@@ -4,6 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.support.virtual_time import run_in_virtual_time
 from transfer.engine.attempts import DOUBTED_AFTER, FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, Tally
 from transfer.engine.lanes import Lanes
 from transfer.engine.retry_turns import RetryTurns
@@ -26,7 +27,7 @@ from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
 from transfer.plan.governor import Governor
 from transfer.plan.remedies import UNANSWERED
-from transfer.plan.retry import DEFAULT_RETRIES, RetryBudget
+from transfer.plan.retry import BACKOFF_CAP_SECONDS, DEFAULT_RETRIES, RetryBudget
 from transfer.stores.s3.store import S3Store
 from transfer.wire.flow import Flow
 
@@ -399,13 +400,51 @@ async def test_slowdowns_and_stalls_are_told_to_the_lanes(bench: Bench) -> None:
     assert (bench.lanes.slowdowns, bench.lanes.timeouts, bench.lanes.requests) == (2, 1, 1)
 
 
-async def test_without_a_budget_requests_are_repeated_all_the_same(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bench.attempts, "_turns", RetryTurns(RetryBudget(capacity=0)))
-    failures = [WireError("broke"), WireError("closed", reused=True), WireError("broke")]
-    assert await bench.run(*failures) == "done"
-    assert await bench.run(WireError("broke")) == "done"
+def test_without_a_budget_requests_are_repeated_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [WireError("broke"), WireError("closed", reused=True), WireError("broke"), answer(503, "SlowDown")]
+
+    async def action(_: Flow) -> None:
+        if failures:
+            raise failures.pop()
+
+    async def run() -> int:
+        attempts = Attempts(FakeStore(), CountingLanes(), Progress(), lambda _: None)
+        monkeypatch.setattr(attempts, "_turns", RetryTurns(RetryBudget(capacity=0)))
+        tally = Tally()
+        await attempts.run(LOCATION, action, tally)
+        return tally.retries
+
+    assert run_in_virtual_time(run()) == 3
+
+
+def test_an_outage_of_a_minute_uses_up_nobodys_attempts() -> None:
+    async def outlast() -> float:
+        attempts = Attempts(FakeStore(), CountingLanes(), Progress(), lambda _: None, processes=2)
+        attempts.note_reached()
+
+        async def action(_: Flow) -> None:
+            await anyio.sleep(0.001)
+            if anyio.current_time() < 60.0:
+                raise ConnectError("refused")
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(64):
+                tasks.start_soon(attempts.run, LOCATION, action, Tally())
+        return anyio.current_time()
+
+    assert 60.0 < run_in_virtual_time(outlast()) < 60.0 + 2 * BACKOFF_CAP_SECONDS
+
+
+@pytest.mark.parametrize("is_reached", [True, False])
+async def test_a_wrong_scheme_is_believed_only_as_long_as_nothing_was_reached(bench: Bench, is_reached: bool) -> None:
+    bench.attempts.reached = is_reached
+    if is_reached:
+        assert await bench.run(SchemeError("http")) == "done"
+        assert not bench.attempts.ends_run(SchemeError("http"))
+    else:
+        with pytest.raises(SchemeError):
+            await bench.run(SchemeError("http"))
+        assert bench.attempts.ends_all(SchemeError("http"))
 
 
 Learning = tuple[StoreError, object]

@@ -2,8 +2,10 @@ import asyncio
 
 import pytest
 
+from tests.support.virtual_time import run_in_virtual_time
 from transfer.engine.retry_turns import RetryTurns
-from transfer.plan.retry import RetryBudget
+from transfer.model.errors import WireError
+from transfer.plan.retry import BACKOFF_CAP_SECONDS, RetryBudget
 
 
 class Retrier:
@@ -100,3 +102,58 @@ async def test_a_turn_that_comes_in_the_moment_of_cancellation_goes_to_the_next(
     await settle()
     assert having_turns(retriers) == [True, True, False, True]
     await end_all([retriers[0], retriers[3]])
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+async def test_a_turn_goes_past_those_who_were_cancelled_together(order: tuple[int, int]) -> None:
+    turns = RetryTurns(RetryBudget(capacity=1))
+    retriers = await begin(turns, 3)
+    gone = [retriers[number].task for number in order]
+    for task in gone:
+        task.cancel()
+    await asyncio.wait(gone)
+    assert all(task.cancelled() for task in gone)
+    [late] = await begin(turns, 1)
+    assert late.has_turn
+    await end_all([retriers[0], late])
+
+
+async def test_a_success_is_no_trouble_to_who_was_cancelled_before_it() -> None:
+    turns = RetryTurns(RetryBudget(capacity=1, refill_per_success=1.0))
+    retriers = await begin(turns, 4)
+    retriers[2].task.cancel()
+    turns.count_success()
+    turns.count_success()
+    await settle()
+    assert (retriers[2].task.cancelled(), retriers[3].has_turn) == (True, True)
+    await end_all([retriers[0], retriers[1], retriers[3]])
+
+
+async def _failing(turns: RetryTurns) -> None:
+    with pytest.raises(WireError), await turns.next():
+        raise WireError("broke")
+
+
+def test_after_one_in_vain_the_others_wait_as_long_as_a_pause_can_be() -> None:
+    async def seconds_waited() -> float:
+        turns = RetryTurns(RetryBudget(capacity=0))
+        await _failing(turns)
+        began_seconds = asyncio.get_running_loop().time()
+        await asyncio.gather(*[_failing(turns) for _ in range(5)])
+        return asyncio.get_running_loop().time() - began_seconds
+
+    assert run_in_virtual_time(seconds_waited()) == pytest.approx(BACKOFF_CAP_SECONDS)
+
+
+def test_a_success_ends_the_trouble() -> None:
+    async def seconds_waited() -> float:
+        turns = RetryTurns(RetryBudget(capacity=0))
+        await _failing(turns)
+        turns.count_success()
+        began_seconds = asyncio.get_running_loop().time()
+        for _ in range(5):
+            with await turns.next():
+                turns.count_success()
+        return asyncio.get_running_loop().time() - began_seconds
+
+    assert run_in_virtual_time(seconds_waited()) == 0.0

@@ -74,7 +74,7 @@ class Attempts:
 
     Attributes:
         limiter: Slows all bodies to the rate of the run; None when there is no limit.
-        reached: Whether the store has ever answered.
+        reached: Whether the store has ever answered with success.
     """
 
     def __init__(
@@ -163,6 +163,8 @@ class Attempts:
         """Whether every other item would fail in the same way, so that going on only repeats the message."""
         if isinstance(error, ConnectError) and not self.reached:
             return True
+        if isinstance(error, SchemeError):
+            return not self.reached
         if isinstance(error, StoreError) and error.code == _SIGNATURE_REFUSED and self.reached:
             # Others were accepted with the same secret: it is this key that something on the way rewrites.
             return False
@@ -215,7 +217,8 @@ class Attempts:
             self._lanes.count_slowdown()
             return True
         if not isinstance(error, StoreError):
-            return False
+            # A store that has answered before speaks the right scheme: something on the way answered in its place.
+            return isinstance(error, SchemeError) and self.reached
         if verdict is Verdict.REFRESH:
             return await self._store.renew_credentials(generation)
         if verdict is Verdict.REDIRECT:

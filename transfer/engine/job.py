@@ -75,6 +75,11 @@ class Claim:
         if self._journal is not None:
             await self._journal.note_part(self.item.id, part)
 
+    def note_completion(self) -> None:
+        """The parts are joined: there is no upload any more, but an object of which something is known."""
+        self.has_upload = False
+        self.may_have_upload = True
+
     def leaves_nothing(self, error: TransferError) -> bool:
         """Whether an upload that failed so has left nothing to go on with, so that its item is given up for good.
 

@@ -97,7 +97,7 @@ async def multipart_upload(
     except BaseException:
         await _interrupt(context, upload, claim)
         raise
-    claim.has_upload = False
+    claim.note_completion()
     return await prove(context, target.location, whole, written, parts, tally)
 
 

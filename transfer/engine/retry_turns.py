@@ -1,64 +1,92 @@
-"""Whose turn it is to repeat a request. Knows neither the requests nor the lanes, and never waits by a clock."""
+"""Whose turn it is to repeat a request. Knows neither the requests nor the lanes."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
-from transfer.plan.retry import RetryBudget
+import anyio
+
+from transfer.model.errors import TransferError
+from transfer.plan.retry import BACKOFF_CAP_SECONDS, RetryBudget
+
+
+class _Waiter:
+    """Who waits, and what has come: a turn, or nothing as long as `news` is not set."""
+
+    __slots__ = ("news", "turn")
+
+    def __init__(self) -> None:
+        self.news: Final = anyio.Event()
+        self.turn: AbstractContextManager[None] | None = None
 
 
 class RetryTurns:
-    """Repetitions within the budget of a run, and beyond it one at a time.
+    """Repetitions within the budget of a run; beyond it one at a time, for as long as each of them succeeds.
 
     One that nothing pays for costs a store in trouble little, and shows whether the trouble is over. Were there none,
-    the last requests of a run, all of them refused, would wait for successes that nobody else can have.
+    the last requests of a run, all of them refused, would wait for successes that nobody else can have. After one that
+    fails the others wait as long as a pause can be: an outage must not use up all their attempts at once.
     """
 
     def __init__(self, budget: RetryBudget) -> None:
         self._budget: Final = budget
-        self._waiting: Final[deque[asyncio.Future[AbstractContextManager[None]]]] = deque()
+        self._waiting: Final[deque[_Waiter]] = deque()
         self._has_unpaid = False
+        self._is_in_trouble = False
 
     async def next(self) -> AbstractContextManager[None]:
-        """Wait, in turn, until a request may be repeated.
+        """Wait until a request may be repeated: in turn, but never longer than `BACKOFF_CAP_SECONDS`.
 
         Returns:
-            What it is to be repeated in; entered at once, or nobody else has a turn until successes pay for it.
+            What it is to be repeated in; to be entered before anything else is waited for.
         """
         if not self._waiting and self._budget.take():
             return nullcontext()
-        if not self._has_unpaid:
+        if not (self._has_unpaid or self._is_in_trouble):
             self._has_unpaid = True
             return self._unpaid()
-        turn: asyncio.Future[AbstractContextManager[None]] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        waiter = _Waiter()
+        self._waiting.append(waiter)
         try:
-            return await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                # It came in the moment in which its owner was cancelled.
-                with turn.result():
-                    pass
+            with anyio.move_on_after(BACKOFF_CAP_SECONDS):
+                await waiter.news.wait()
+        except BaseException:
+            if waiter.turn is None:
+                self._waiting.remove(waiter)
             else:
-                self._waiting.remove(turn)
+                # It came in the moment in which its owner was cancelled.
+                with waiter.turn:
+                    pass
             raise
+        if waiter.turn is None:
+            self._waiting.remove(waiter)
+            return nullcontext()
+        return waiter.turn
 
     def count_success(self) -> None:
         """A request has succeeded: that pays for others."""
+        self._is_in_trouble = False
         self._budget.give_back()
         while self._waiting and self._budget.take():
-            self._waiting.popleft().set_result(nullcontext())
+            self._give(nullcontext())
+
+    def _give(self, turn: AbstractContextManager[None]) -> None:
+        waiter = self._waiting.popleft()
+        waiter.turn = turn
+        waiter.news.set()
 
     @contextmanager
     def _unpaid(self) -> Iterator[None]:
         try:
             yield
+        except TransferError:
+            self._is_in_trouble = True
+            raise
         finally:
-            if self._waiting:
-                self._waiting.popleft().set_result(self._unpaid())
+            if self._waiting and not self._is_in_trouble:
+                self._give(self._unpaid())
             else:
                 self._has_unpaid = False

@@ -183,7 +183,7 @@ def load_crcs() -> None:
 
 @cache
 def _crcs() -> Mapping[ChecksumAlgorithm, _Crc]:
-    # Importing awscrt takes about 80 ms, which commands that move nothing should not pay.
+    # Importing awscrt takes 30 ms, which commands that list or remove should not pay.
     from awscrt import checksums
 
     return {

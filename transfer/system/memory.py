@@ -25,9 +25,9 @@ def keep_freed_memory() -> None:
     """
     if sys.platform != "linux":
         return
-    import ctypes
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes
 
-    with suppress(AttributeError):
         set_parameter = ctypes.CDLL(None).mallopt
         # Either of them alone fixes the other at its small first value.
         set_parameter(_TRIM_THRESHOLD, KEPT_BYTES)

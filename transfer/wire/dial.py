@@ -94,10 +94,11 @@ class Dialer:
 
         What a proxy is in front of is not asked: the proxy answers too.
         """
-        if origin.is_tls or proxy_for(origin):
+        encrypted = Origin("https", origin.host, origin.port)
+        if origin.is_tls or proxy_for(origin) or proxy_for(encrypted):
             return False
         try:
-            connection = await self.dial(Origin("https", origin.host, origin.port))
+            connection = await self.dial(encrypted)
         except TlsError:
             # A certificate that is not trusted is one.
             return True
