@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.support.servers import NO_AWS_CONFIGURATION, MotoServer, S3Server, SeaweedServer, make_s3_client
+
+settings.register_profile("no time limits", deadline=None)
+settings.load_profile("no time limits")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -966,11 +966,11 @@ async def test_a_full_disk_is_the_systems_own_error(plain: Rig, opened: Callable
         assert await ask(pool, origin) == (200, CONTENT)
 
 
-def resolve_to(patch: pytest.MonkeyPatch, *ports: int) -> list[str]:
+def resolve_to(patch: pytest.MonkeyPatch, *ports: int) -> list[bytes]:
     """Let every name stand for these ports of 127.0.0.1; returns the names asked for."""
-    asked: list[str] = []
+    asked: list[bytes] = []
 
-    def resolve(host: str, *_: object, **__: object) -> list[object]:
+    def resolve(host: bytes, *_: object, **__: object) -> list[object]:
         asked.append(host)
         kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
         return [(*kind, ("127.0.0.1", port)) for port in ports]
@@ -992,7 +992,7 @@ async def test_an_address_that_refuses_is_passed_over(plain: Rig, monkeypatch: p
         for _ in range(3):
             answers = await asyncio.gather(*(ask(pool, origin, "PUT", b"x") for _ in range(3)))
             assert answers == [(200, b"x")] * 3
-        assert set(asked) == {"store.example"}
+        assert set(asked) == {b"store.example"}
 
 
 async def test_all_addresses_are_used_in_turn(plain: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

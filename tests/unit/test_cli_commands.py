@@ -14,7 +14,7 @@ from transfer.__main__ import main
 from transfer.cli.exit_codes import ExitCode, code_of_end
 from transfer.cli.summary_lines import rate_of
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
-from transfer.model.errors import ConfigurationError, LocalFileError, StoreError, UsageError
+from transfer.model.errors import ConfigurationError, ConnectError, LocalFileError, StalledError, StoreError, UsageError
 from transfer.model.events import ConcurrencyChanged, RequestRetried, Warned
 from transfer.model.objects import CommonPrefix, ListedObject, ObjectInfo
 from transfer.model.options import AddressingStyle, UnsafeKeyPolicy
@@ -77,6 +77,17 @@ def test_a_failure_is_one_line_with_its_remedy(engine: Script, capsys: pytest.Ca
     assert lines[0] == "transfer: s3://b/x: access denied; ask for access"
     assert lines[1] == "transfer: y: no\\nspace"
     assert lines[2].endswith(", 2 failed")
+
+
+def test_a_failure_of_the_line_names_the_item_as_well(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:
+    lost = ConnectError("cannot connect: refused", subject="http://127.0.0.1:1")
+    engine.outcomes = [
+        Failure("x", "s3://b/x", lost),
+        Failure("s3://b/y", "y", StalledError("slow", subject="s3://b/y")),
+    ]
+    assert main(["cp", "-r", "x", "s3://b/"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["transfer: x: http://127.0.0.1:1: cannot connect: refused", "transfer: s3://b/y: slow"]
 
 
 @pytest.mark.parametrize("ending", [Failure("-", "s3://b/x", DENIED), KeyboardInterrupt()])

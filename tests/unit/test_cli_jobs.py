@@ -664,7 +664,7 @@ def test_clean_leaves_a_running_job_alone_and_says_so(
         told = capsys.readouterr()
         assert told.out == "gave up job 1: transfer cp one s3://b/one\n"
         assert told.err == f"transfer: job 2: skipped: process {os.getpid()} works on it\n"
-        assert main(["clean", "2"]) == 0
+        assert main(["clean", "2"]) == 3
         assert capsys.readouterr() == ("", told.err)
         assert [job["job"] for job in listed(capsys)] == [2]
 

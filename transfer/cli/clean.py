@@ -101,6 +101,8 @@ class _Cleaning:
                 continue
             if job.holder is not None:
                 self.output.show(Skip(f"job {job.id}", f"process {job.holder.process_id} works on it"))
+                if self.numbers and code is ExitCode.DONE:
+                    code = ExitCode.WARNINGS
                 continue
             try:
                 await self._give_up(job)

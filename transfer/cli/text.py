@@ -29,7 +29,7 @@ from transfer.cli.messages import (
 )
 from transfer.cli.summary_lines import counted, summary_line
 from transfer.model.checksums import VerifiedBy
-from transfer.model.errors import TransferError
+from transfer.model.errors import TransferError, WireError
 from transfer.model.events import ConcurrencyChanged, Event, JobKept, JobResumed, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.receipts import Failure, Intent, Receipt, Removal, Skip, UploadAbort
@@ -49,9 +49,12 @@ def error_line(message: TransferError | Failure | Broken) -> str:
     """`transfer: s3://b/k: message; remedy`, always a single line."""
     if isinstance(message, Broken):
         return _line(f"internal error: {message.type_name}: {message.text}; {BROKEN_REMEDY}")
-    if isinstance(message, Failure) and message.error.subject is None:
-        return _line(f"{message.source}: {message.error}")
-    return _line(str(message.error if isinstance(message, Failure) else message))
+    if not isinstance(message, Failure):
+        return _line(str(message))
+    error = message.error
+    # A broken connection names the server, which is the same for thousands of items.
+    names_server = isinstance(error, WireError) and (error.subject or "").startswith(("http://", "https://"))
+    return _line(f"{message.source}: {error}" if error.subject is None or names_server else str(error))
 
 
 def notice_line(message: Notice) -> str:
