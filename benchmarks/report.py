@@ -120,7 +120,7 @@ class Report:
     def _legend(self) -> str:
         return (
             f"Median [min-max] of {self.runs} counted runs after one warm-up, peers interleaved; "
-            f"sizes times {self.scale:g}; endpoint: {self.endpoint}. "
+            f"sizes of files and counts of trees times {self.scale:g}; endpoint: {self.endpoint}. "
             f"Ratios are those of the medians; below 1, {SUBJECT} needs less. "
             f"Peak memory below {self.floor_bytes / MIB:.1f} MiB cannot be seen."
         )

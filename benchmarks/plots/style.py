@@ -46,7 +46,7 @@ def colour_of(peer_name: str) -> str:
 def caption_of(report: Report, width_inches: float) -> str:
     """Return what a reader must know: endpoint, runs, machine and versions."""
     how = (
-        f"Endpoint {report.endpoint}; sizes times {report.scale:g}; medians of {report.runs} runs, whiskers from least "
+        f"Endpoint {report.endpoint}; sizes of files and counts of trees times {report.scale:g}; medians of {report.runs} runs, whiskers from least "
         "to most; whole processes, in turn."
     )
     lines = [how, str(report.machine), report.versions()]

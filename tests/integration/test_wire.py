@@ -1022,6 +1022,24 @@ async def test_a_name_that_does_not_exist_is_told(plain: Rig, monkeypatch: pytes
             await ask(pool, Origin("http", "store.example", 9000))
 
 
+async def test_who_waits_while_a_name_is_not_found_does_not_ask_again(
+    plain: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def resolve(host: bytes, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async with plain.serving(echo) as (_, pool, _):
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        origin = Origin("http", "store.example", 9000)
+        for times in (1, 2):
+            failures = await asyncio.gather(*(ask(pool, origin) for _ in range(9)), return_exceptions=True)
+            assert [type(failure) for failure in failures] == [ConnectError] * 9
+            assert len(asked) == times
+
+
 @pytest.fixture
 def deaf_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]:
     """A resolver that answers only when the test is over; tells the threads that wait for it."""

@@ -176,6 +176,12 @@ def test_errors_tell_what_to_do(status: int, code: str, told: str) -> None:
     assert told in remedy
 
 
+def test_a_remedy_names_the_bucket_that_it_is_about() -> None:
+    error = answer(404, "NoSuchBucket")
+    error.subject = "s3://videos/2026/k4.mov"
+    assert remedy_of(error) == "check the bucket name, or make it with: transfer mb s3://videos"
+
+
 def test_nothing_is_made_up_for_unknown_errors() -> None:
     assert remedy_of(answer(418, "Teapot")) is None
 

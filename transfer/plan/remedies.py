@@ -91,4 +91,6 @@ def remedy_of(error: StoreError) -> str | None:
 
     The code decides; the status does for answers without a body, such as those to a HEAD.
     """
-    return _BY_CODE.get(error.code) or _BY_STATUS.get(error.status)
+    remedy = _BY_CODE.get(error.code) or _BY_STATUS.get(error.status)
+    bucket = (error.subject or "").removeprefix("s3://").partition("/")[0]
+    return remedy.replace("s3://NAME", f"s3://{bucket}") if remedy and bucket else remedy

@@ -46,6 +46,14 @@ class _Resolution:
     next_index: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a name could not be resolved, and when that was found: who waited then is told the same."""
+
+    error: OSError | UnicodeError
+    seconds: float
+
+
 class Dialer:
     """Opens connections for one run; holds what TLS needs, the resolved names and the buffer they share."""
 
@@ -55,6 +63,7 @@ class Dialer:
         self._stall_seconds: Final = stall_seconds
         self._tls: TlsClient | None = None
         self._resolutions: dict[tuple[str, int], _Resolution] = {}
+        self._failures: dict[tuple[str, int], _Failure] = {}
         self._resolving: defaultdict[tuple[str, int], anyio.Lock] = defaultdict(anyio.Lock)
         self._hop: Final = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
 
@@ -152,11 +161,15 @@ class Dialer:
         known = self._fresh_resolution(origin)
         if known is not None:
             return known
+        asked_seconds = asyncio.get_running_loop().time()
         try:
             # One asks for a name, the others share the answer: they take turns with its addresses, and a resolver
             # that never answers blocks one thread.
             with anyio.fail_after(CONNECT_SECONDS):
                 async with self._resolving[origin.host, origin.port]:
+                    failure = self._failures.get((origin.host, origin.port))
+                    if failure is not None and failure.seconds >= asked_seconds:
+                        raise failure.error
                     return self._fresh_resolution(origin) or await self._look_up(origin)
         except (OSError, UnicodeError) as error:
             late = f" within {CONNECT_SECONDS:g} s" if isinstance(error, TimeoutError) else ""
@@ -171,7 +184,11 @@ class Dialer:
         # Given text, Python loads its tables of the world's scripts first, in some ms.
         host = origin.host.encode() if origin.host.isascii() else origin.host
         ask = partial(socket.getaddrinfo, host, origin.port, type=socket.SOCK_STREAM)
-        answers = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+        try:
+            answers = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+        except (OSError, UnicodeError) as error:
+            self._failures[origin.host, origin.port] = _Failure(error, asyncio.get_running_loop().time())
+            raise
         addresses = tuple(dict.fromkeys((int(family), tuple(address)) for family, _, _, _, address in answers))
         found = _Resolution(addresses, asyncio.get_running_loop().time() + RESOLUTION_SECONDS)
         self._resolutions[origin.host, origin.port] = found
