@@ -400,8 +400,11 @@ async def test_upload_that_never_reached_the_store_leaves_no_job(scene: Scene, s
 
 
 @one_server
-async def test_what_an_earlier_run_has_sent_is_kept_when_the_store_is_not_reached(scene: Scene, source: Path) -> None:
-    await scene.interrupt(source, scene.url())
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_what_an_earlier_run_has_begun_is_kept_when_the_store_is_not_reached(
+    scene: Scene, source: Path, is_named: bool
+) -> None:
+    await (scene.interrupt(source, scene.url()) if is_named else begin_and_lose(scene, source))
     before = await scene.jobs()
 
     await fail_to_reach(scene, source)
@@ -409,20 +412,6 @@ async def test_what_an_earlier_run_has_sent_is_kept_when_the_store_is_not_reache
     [kept] = await scene.jobs()
     assert kept.items == before[0].items
     assert (scene.kept, scene.warnings) == ([kept.id], [])
-    await scene.run(source, scene.url())
-    await assert_nothing_left(scene)
-
-
-@one_server
-async def test_upload_whose_name_was_lost_is_looked_for_by_the_first_run_that_can(scene: Scene, source: Path) -> None:
-    await begin_and_lose(scene, source)
-    before = await scene.jobs()
-
-    await fail_to_reach(scene, source)
-    [kept] = await scene.jobs()
-    assert kept.items == before[0].items
-    assert (scene.kept, scene.warnings) == ([kept.id], [])
-
     await scene.run(source, scene.url())
     await assert_nothing_left(scene)
 

@@ -9,7 +9,11 @@ from transfer.model.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RequestRetried:
-    """One request is about to be repeated after a pause."""
+    """One request is about to be repeated after a pause.
+
+    Attributes:
+        delay_seconds: The pause; beyond the budget of retries it may become longer.
+    """
 
     subject: str
     attempt: int
