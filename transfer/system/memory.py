@@ -20,9 +20,8 @@ def keep_freed_memory() -> None:
     """Keep the memory of a body for the next one, for as long as the process lives; nothing where glibc is not.
 
     By itself glibc gives it back as soon as half a MiB is free, and each body's pages are asked for and cleared anew.
-    For 4000 objects of 256 KiB 210,000 page faults became 11,000, 1.50 s of a download 1.13 s and 1.51 s of a processor
-    1.13 s (medians of three runs in turn), for 2 MiB more at the peak. A program that uses the engine chooses for
-    itself.
+    For 4000 objects of 256 KiB 240,000 page faults became 11,000, and 2.0 s of a processor 1.0 s (medians of three runs
+    in turn), for 1 MiB more at the peak. A program that uses the engine chooses for itself.
     """
     if sys.platform != "linux":
         return
