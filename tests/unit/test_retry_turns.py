@@ -157,3 +157,19 @@ def test_a_success_ends_the_trouble() -> None:
         return asyncio.get_running_loop().time() - began_seconds
 
     assert run_in_virtual_time(seconds_waited()) == 0.0
+
+
+def test_who_waited_in_trouble_goes_on_once_it_is_over() -> None:
+    async def seconds_waited() -> float:
+        turns = RetryTurns(RetryBudget(capacity=0))
+        await _failing(turns)
+        began_seconds = asyncio.get_running_loop().time()
+        retriers = await begin(turns, 3)
+        assert having_turns(retriers) == [False, False, False]
+        turns.count_success()
+        await settle()
+        assert having_turns(retriers) == [True, False, False]
+        await end_all(retriers)
+        return asyncio.get_running_loop().time() - began_seconds
+
+    assert run_in_virtual_time(seconds_waited()) == 0.0

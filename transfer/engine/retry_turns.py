@@ -72,6 +72,9 @@ class RetryTurns:
         self._budget.give_back()
         while self._waiting and self._budget.take():
             self._give(nullcontext())
+        if self._waiting and not self._has_unpaid:
+            self._has_unpaid = True
+            self._give(self._unpaid())
 
     def _give(self, turn: AbstractContextManager[None]) -> None:
         waiter = self._waiting.popleft()
