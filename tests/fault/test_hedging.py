@@ -36,7 +36,8 @@ async def test_a_range_that_hangs_is_overtaken(bench: Bench, fault: Fault) -> No
         moved = run.transfer.progress.bytes_moved
     assert bench.target().read_bytes() == content
     assert receipt.verified_by is VerifiedBy.FULL_OBJECT
-    assert receipt.retries == 1
+    # One for the range that hangs; on a busy machine another range may take so long that it is asked for twice, too.
+    assert 1 <= receipt.retries <= RANGES
     assert run.retries == []
     assert moved == SIZE
     assert bench.landed() == ["file"]
