@@ -76,7 +76,7 @@ class CountingLanes(Lanes):
     def count_request(self) -> None:
         self.requests += 1
 
-    def count_slowdown(self) -> None:
+    def count_slowdown(self, began_seconds: float) -> None:
         self.slowdowns += 1
 
     def count_timeout(self) -> None:

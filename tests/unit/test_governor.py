@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer.plan.governor import Governor, Window
+from transfer.plan.governor import DEFAULT_INITIAL, FAR_SECONDS, NEAR_SECONDS, Governor, Window
 
 MB = 1_000_000
 SECONDS = 0.25
@@ -128,8 +128,16 @@ def test_trouble_halves_a_first_guess_once_per_window(trouble: dict[str, int]) -
 def test_late_answers_to_the_old_level_do_not_cut_again() -> None:
     governor = Governor(100)
     governor.observe(Window(SECONDS, 0, 0, 100, slowdowns=1))
-    assert governor.observe(Window(SECONDS, 0, 0, 100, slowdowns=1)) == 50
+    assert governor.observe(Window(SECONDS, 0, 0, 51, slowdowns=9)) == 50
+    assert governor.observe(Window(SECONDS, 0, 0, 50, slowdowns=1)) == 50
     assert governor.observe(Window(SECONDS, 0, 0, 50, slowdowns=1)) == 25
+
+
+def test_a_level_at_which_a_round_went_well_all_the_same_is_no_mere_guess() -> None:
+    governor = Governor(100)
+    assert governor.observe(Window(SECONDS, 0, 99, 100, slowdowns=1)) == 50
+    governor = Governor(100)
+    assert governor.observe(Window(SECONDS, 0, 100, 100, slowdowns=1)) == 70
 
 
 def test_trouble_in_a_trial_brings_the_last_good_level_back_and_then_lowers_it() -> None:
@@ -137,7 +145,8 @@ def test_trouble_in_a_trial_brings_the_last_good_level_back_and_then_lowers_it()
     assert governor.observe(Window(SECONDS, 10 * MB, 100, 100)) == 200
     assert governor.observe(Window(SECONDS, 10 * MB, 100, 200, slowdowns=1)) == 100
     assert governor.observe(Window(SECONDS, 10 * MB, 100, 200, slowdowns=99)) == 100
-    assert governor.observe(Window(SECONDS, 10 * MB, 100, 100, slowdowns=1)) == 70
+    assert governor.observe(Window(SECONDS, 10 * MB, 99, 100, slowdowns=9)) == 100
+    assert governor.observe(Window(SECONDS, 10 * MB, 99, 100, slowdowns=1)) == 70
 
 
 def test_a_store_that_grew_is_used_after_a_while() -> None:
@@ -149,8 +158,47 @@ def test_a_store_that_grew_is_used_after_a_while() -> None:
     assert governor.limit > 100
 
 
+@pytest.mark.parametrize(
+    ("answer_seconds", "limit"), [(0.0, 16), (NEAR_SECONDS, 16), (0.015, 32), (FAR_SECONDS, 48), (3.0, 48)]
+)
+def test_parts_start_with_as_many_as_the_store_is_far(answer_seconds: float, limit: int) -> None:
+    governor = Governor(DEFAULT_INITIAL)
+    assert governor.expect(answer_seconds) == governor.limit == limit
+
+
+@pytest.mark.parametrize("answer_seconds", [0.001, 0.1])
+def test_once_something_is_known_the_distance_says_nothing(answer_seconds: float) -> None:
+    governor = Governor(DEFAULT_INITIAL)
+    governor.observe(Window(SECONDS, 10 * MB, 10, 1))
+    assert governor.expect(answer_seconds) == DEFAULT_INITIAL
+    governor = Governor(DEFAULT_INITIAL)
+    governor.expect(0.015)
+    assert governor.expect(answer_seconds) == DEFAULT_INITIAL
+
+
+def test_a_start_with_more_goes_on_from_there_when_all_is_well() -> None:
+    governor = Governor(DEFAULT_INITIAL)
+    governor.expect(FAR_SECONDS)
+    assert governor.observe(Window(SECONDS, 10 * MB, 48, 48)) == 96
+
+
+def test_an_objection_to_a_start_with_more_brings_the_usual_start_back() -> None:
+    governor = Governor(DEFAULT_INITIAL)
+    governor.expect(FAR_SECONDS)
+    assert governor.observe(Window(SECONDS, 10 * MB, 30, 48, slowdowns=1)) == DEFAULT_INITIAL
+
+
+def test_a_start_with_more_that_leaves_the_process_without_rest_is_taken_back() -> None:
+    governor = Governor(DEFAULT_INITIAL)
+    governor.expect(FAR_SECONDS)
+    for _ in range(8):
+        governor.observe(Window(SECONDS, 100 * MB, 48, 48, busy=0.99))
+    assert governor.limit == DEFAULT_INITIAL
+
+
 def test_a_fixed_number_is_kept_whatever_happens() -> None:
     governor = Governor.fixed(5)
+    assert (governor.expect(0.0), governor.expect(1.0)) == (5, 5)
     for window in (
         Window(SECONDS, 10**9, 0, 5),
         Window(SECONDS, 0, 0, 5, slowdowns=9),
@@ -177,10 +225,15 @@ windows = st.builds(
 )
 
 
-@given(st.integers(-5, 600), st.integers(1, 20), st.integers(0, 400), st.lists(windows, max_size=200))
-def test_the_limit_never_leaves_its_bounds(initial: int, minimum: int, more: int, seen: list[Window]) -> None:
+@given(
+    st.integers(-5, 600), st.integers(1, 20), st.integers(0, 400), st.floats(0, 0.1), st.lists(windows, max_size=200)
+)
+def test_the_limit_never_leaves_its_bounds(
+    initial: int, minimum: int, more: int, answer_seconds: float, seen: list[Window]
+) -> None:
     governor = Governor(initial, minimum, minimum + more)
     assert minimum <= governor.limit <= minimum + more
+    assert minimum <= governor.expect(answer_seconds) <= minimum + more
     for window in seen:
         assert minimum <= governor.observe(window) <= minimum + more
 

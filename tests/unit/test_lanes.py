@@ -6,7 +6,7 @@ from tests.support.virtual_time import run_in_virtual_time
 from transfer.engine import lanes as lanes_module
 from transfer.engine.lanes import Lanes
 from transfer.model.events import ConcurrencyChanged, Event
-from transfer.plan.governor import Governor, Window
+from transfer.plan.governor import DEFAULT_INITIAL, FAR_SECONDS, Governor, Window
 
 
 class ScriptedGovernor(Governor):
@@ -17,6 +17,10 @@ class ScriptedGovernor(Governor):
         self._script = list(limits)
         self.windows: list[Window] = []
         self.observed = asyncio.Event()
+
+    def script(self, *limits: int) -> None:
+        """Answer with these next."""
+        self._script.extend(limits)
 
     def observe(self, window: Window) -> int:
         self.windows.append(window)
@@ -208,7 +212,7 @@ async def test_each_window_tells_what_happened_in_it() -> None:
         lanes.count_bytes(-100)
         lanes.count_request()
         lanes.count_timeout()
-        lanes.count_slowdown()
+        lanes.count_slowdown(asyncio.get_running_loop().time())
     await governor.observed.wait()
     governor.observed.clear()
     await governor.observed.wait()
@@ -284,12 +288,13 @@ def test_a_window_does_not_wait_for_slow_requests() -> None:
 def test_the_first_objection_ends_the_window_at_once_and_the_rest_of_it_does_not() -> None:
     async def main() -> list[Window]:
         rounds = Rounds(8)
-        async with rounds.lanes.lane():
+        lane = rounds.lanes.lane()
+        async with lane:
             await asyncio.sleep(0.01)
-            rounds.lanes.count_slowdown()
+            rounds.lanes.count_slowdown(lane.began_seconds)
             for _ in range(5):
                 await asyncio.sleep(0.001)
-                rounds.lanes.count_slowdown()
+                rounds.lanes.count_slowdown(lane.began_seconds)
             await asyncio.sleep(lanes_module.LONGEST_WINDOW_SECONDS)
         rounds.lanes.stop()
         return rounds.governor.windows
@@ -307,3 +312,37 @@ def test_requests_that_pause_count_up_to_the_number_of_lanes() -> None:
     for _ in range(4):
         lanes.end_pause()
     assert lanes.pausing == 1
+
+
+def test_an_objection_to_a_request_of_before_the_last_cut_is_not_counted() -> None:
+    async def main() -> list[int]:
+        rounds = Rounds(8)
+        rounds.governor.script(4)
+        old = rounds.lanes.lane()
+        async with old:
+            await asyncio.sleep(0.01)
+            rounds.lanes.count_slowdown(old.began_seconds)
+            assert rounds.lanes.limit == 4
+            await asyncio.sleep(0.01)
+            new = rounds.lanes.lane()
+            async with new:
+                rounds.lanes.count_slowdown(old.began_seconds)
+                rounds.lanes.count_slowdown(new.began_seconds)
+                await asyncio.sleep(lanes_module.LONGEST_WINDOW_SECONDS)
+        rounds.lanes.stop()
+        return [window.slowdowns for window in rounds.governor.windows]
+
+    assert run_in_virtual_time(main())[:2] == [1, 1]
+
+
+def test_parts_begin_with_what_the_distance_of_the_store_allows() -> None:
+    async def main() -> list[Event]:
+        events: list[Event] = []
+        lanes = Lanes(Governor(DEFAULT_INITIAL), events.append)
+        lanes.start()
+        lanes.expect_parts(FAR_SECONDS)
+        lanes.expect_parts(FAR_SECONDS)
+        lanes.stop()
+        return events
+
+    assert run_in_virtual_time(main()) == [ConcurrencyChanged(48)]

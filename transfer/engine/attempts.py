@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 import anyio
 
-from transfer.engine.lanes import Lanes
+from transfer.engine.lanes import Lane, Lanes
 from transfer.engine.retry_turns import RetryTurns
 from transfer.model.errors import ConnectError, SchemeError, StalledError, StoreError, TransferError, WireError
 from transfer.model.events import EventSink, RequestRetried
@@ -63,10 +63,12 @@ class EarlierAttempt:
     Attributes:
         error: How it failed; None when it was answered, but the bytes did not agree with their checksum.
         generation: The store's `credentials_generation` when it was made.
+        began_seconds: When it was given a lane, by the clock of the loop.
     """
 
     error: TransferError | None
     generation: int
+    began_seconds: float
 
 
 class Attempts:
@@ -106,6 +108,7 @@ class Attempts:
         *,
         before: Callable[[], Awaitable[None]] | None = None,
         is_progress: bool = True,
+        before_parts: bool = False,
         earlier: EarlierAttempt | None = None,
     ) -> T:
         """Make one request, again if need be.
@@ -116,6 +119,8 @@ class Attempts:
             tally: Where repetitions of the item are counted.
             before: Work that each attempt needs first; done without a lane, so that none is held by a disk.
             is_progress: Whether the bytes of its body are progress of the run; not when they have to move once more.
+            before_parts: Whether it has no body and parts of a large object follow: the time it takes tells how many
+                of them to begin with.
             earlier: A first attempt that was made elsewhere; if it failed, it counts as one made here.
 
         Raises:
@@ -126,14 +131,17 @@ class Attempts:
         turn: AbstractContextManager[None] = nullcontext()
         while True:
             generation = self._store.credentials_generation
+            lane = self._lanes.lane()
             try:
                 if earlier is not None and failed is not None:
-                    generation, error, failed = earlier.generation, failed, None
+                    generation, lane.began_seconds = earlier.generation, earlier.began_seconds
+                    error, failed = failed, None
                     raise error
                 with turn:
                     if before is not None:
                         await before()
-                    return await self._once(action, self._count_bytes if is_progress else self._lanes.count_bytes)
+                    count_bytes = self._count_bytes if is_progress else self._lanes.count_bytes
+                    return await self._once(lane, action, count_bytes, before_parts=before_parts)
             except TransferError as error:
                 if error.subject is None:
                     error.subject = str(location)
@@ -146,7 +154,7 @@ class Attempts:
                 is_silent = type(error) is WireError and not (error.answered or self.reached)
                 if is_silent and spent == DOUBTED_AFTER and await self._store.speaks_tls(location.bucket):
                     raise _note_attempts(SchemeError("https"), spent, subject=error.subject) from error
-                if not await self._may_repeat(location, error, verdict, generation, spent):
+                if not await self._may_repeat(location, error, verdict, generation, spent, lane.began_seconds):
                     _note_attempts(error, spent)
                     if is_silent and error.remedy is None:
                         error.remedy = UNANSWERED
@@ -182,15 +190,24 @@ class Attempts:
         # A host may be named after its bucket: where another one was reached, this one is no matter of all.
         return not self.reached
 
-    async def _once(self, action: Callable[[Flow], Awaitable[T]], count_bytes: Callable[[int], None]) -> T:
+    async def _once(
+        self,
+        lane: Lane,
+        action: Callable[[Flow], Awaitable[T]],
+        count_bytes: Callable[[int], None],
+        *,
+        before_parts: bool,
+    ) -> T:
         flow = Flow(count_bytes, self.limiter)
-        async with self._lanes.lane():
+        async with lane:
             try:
                 result = await action(flow)
             except BaseException:
                 flow.take_back()
                 raise
         self._note_success()
+        if before_parts:
+            self._lanes.expect_parts(anyio.current_time() - lane.began_seconds)
         return result
 
     def succeeded(self, body_bytes: int) -> None:
@@ -204,7 +221,13 @@ class Attempts:
         self._turns.count_success()
 
     async def _may_repeat(
-        self, location: S3Location, error: TransferError, verdict: Verdict, generation: int, spent: int
+        self,
+        location: S3Location,
+        error: TransferError,
+        verdict: Verdict,
+        generation: int,
+        spent: int,
+        began_seconds: float,
     ) -> bool:
         """Learn what the failure teaches; whether the request is worth another attempt."""
         if spent > self._allowed(error):
@@ -214,7 +237,7 @@ class Attempts:
                 self._lanes.count_timeout()
             return True
         if verdict is Verdict.SLOW_DOWN:
-            self._lanes.count_slowdown()
+            self._lanes.count_slowdown(began_seconds)
             return True
         if not isinstance(error, StoreError):
             # A store that has answered before speaks the right scheme: something on the way answered in its place.

@@ -115,7 +115,10 @@ class _WholeDownload:
         if self._listed is not None and self._listed.size <= WHOLE_OBJECT_BYTES:
             return self._listed.size, self._listed.etag
         info = self.info = await self._context.attempts.run(
-            self._location, lambda _: objects.head_object(self._context.store, self._location), self._receiver.tally
+            self._location,
+            lambda _: objects.head_object(self._context.store, self._location),
+            self._receiver.tally,
+            before_parts=True,
         )
         self._context.progress.bytes_planned += info.size - (self._listed.size if self._listed else 0)
         return info.size, info.etag

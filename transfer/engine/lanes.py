@@ -37,20 +37,29 @@ class Governing(Protocol):
     def limit(self) -> int:
         """How many requests may be in flight now."""
 
+    def expect(self, answer_seconds: float) -> int:
+        """Choose the start of a run of parts by the time of a request without a body; the limit from now on."""
+
     def observe(self, window: Window) -> int:
         """Learn from the window that just ended; the limit from now on."""
 
 
 class Lane:
-    """The permission to make one request. A class: a generator costs every small object some microseconds more."""
+    """The permission to make one request. A class: a generator costs every small object some microseconds more.
 
-    __slots__ = ("_lanes",)
+    Attributes:
+        began_seconds: When it was given, by the clock of the loop.
+    """
+
+    __slots__ = ("_lanes", "began_seconds")
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
+        self.began_seconds = 0.0
 
     async def __aenter__(self) -> None:
         await self._lanes.acquire()
+        self.began_seconds = asyncio.get_running_loop().time()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -91,6 +100,8 @@ class Lanes:
         self._busy_seconds = 0.0
         self._may_end = False
         self._is_objected = False
+        self._known_limit = governor.limit
+        self._lowered_seconds = 0.0
         self._peak_in_use = 0
         self._work_bytes = 0
         self._requests = 0
@@ -166,7 +177,7 @@ class Lanes:
     def release(self) -> None:
         """Let go of a lane."""
         self._in_use -= 1
-        self.admit()
+        self._admit()
 
     def count_bytes(self, count: int) -> None:
         """Count body bytes that moved."""
@@ -178,8 +189,18 @@ class Lanes:
         if self._may_end and self._requests >= self._governor.limit:
             self._end_window()
 
-    def count_slowdown(self) -> None:
-        """Count an answer that asked to slow down."""
+    def expect_parts(self, answer_seconds: float) -> None:
+        """Parts of a large object follow; a request without a body has just taken so long."""
+        self._governor.expect(answer_seconds)
+        self.adopt_limit()
+
+    def count_slowdown(self, began_seconds: float) -> None:
+        """Count an answer that asked to slow down, to a request that began then, by the clock of the loop.
+
+        One that began before the limit was lowered objects to a number that is no longer asked for.
+        """
+        if began_seconds < self._lowered_seconds:
+            return
         self._slowdowns += 1
         if self._timer is not None and not self._is_objected:
             # The rest of the same objection comes in the next window, which does not end for it.
@@ -206,8 +227,18 @@ class Lanes:
             self._begin_window(asyncio.get_running_loop())
         self._peak_in_use = max(self._peak_in_use, self._in_use)
 
-    def admit(self) -> None:
-        """Give free lanes to those who wait, as after the limit has changed."""
+    def adopt_limit(self) -> None:
+        """Do what the governor has come to say: tell it, and let in those who wait when there are more lanes now."""
+        before, after = self._known_limit, self._governor.limit
+        if after == before:
+            return
+        self._known_limit = after
+        if after < before:
+            self._lowered_seconds = asyncio.get_running_loop().time()
+        self._on_event(ConcurrencyChanged(after))
+        self._admit()
+
+    def _admit(self) -> None:
         if self._is_admitting:
             # Who was called has given its lane back at once: the loop goes on below, not deeper for each of thousands.
             return
@@ -243,7 +274,6 @@ class Lanes:
         if self._timer is not None:
             self._timer.cancel()
         loop = asyncio.get_running_loop()
-        before = self._governor.limit
         seconds = loop.time() - self._window_started_seconds
         window = Window(
             seconds=seconds,
@@ -254,7 +284,7 @@ class Lanes:
             timeouts=self._timeouts,
             busy=(self._occupied() - self._occupied_seconds) / seconds if seconds > 0 else 0.0,
         )
-        after = self._governor.observe(window)
+        self._governor.observe(window)
         if self._slowdowns == 0:
             self._is_objected = False
         if window.in_use:
@@ -262,9 +292,7 @@ class Lanes:
         share_seconds = WINDOW_SHARE * self._busy_seconds
         self._shortest_seconds = min(max(SHORTEST_WINDOW_SECONDS, share_seconds), LONGEST_WINDOW_SECONDS)
         self._begin_window(loop)
-        if after != before:
-            self._on_event(ConcurrencyChanged(after))
-            self.admit()
+        self.adopt_limit()
 
     def _occupied(self) -> float:
         return 0.0 if self._occupancy is None else self._occupancy.seconds()

@@ -180,7 +180,7 @@ async def _create(
 
     async def create() -> None:
         with request:
-            upload = await context.attempts.run(location, ask, tally)
+            upload = await context.attempts.run(location, ask, tally, before_parts=True)
             created.append(upload)
             await claim.set_upload(upload.upload_id)
         settled.set()

@@ -21,6 +21,10 @@ class Follower:
         self._tell: Final = tell
         self._was_idle = True
 
+    def expect(self, answer_seconds: float) -> int:  # noqa: ARG002 - as a governor's
+        """See `Governor.expect`; the first process, which begins large objects, has asked."""
+        return self.limit
+
     def observe(self, window: Window) -> int:
         """See `Governor.observe`."""
         is_idle = not (window.in_use or window.requests or window.slowdowns or window.timeouts)

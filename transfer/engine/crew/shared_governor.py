@@ -47,6 +47,13 @@ class SharedGovernor:
             )
         self._windows[member.pid] = window
 
+    def expect(self, answer_seconds: float) -> int:
+        """Choose the start of a run of parts; the first process's share from now on."""
+        before = self._governor.limit
+        self._tell(before, self._governor.expect(answer_seconds))
+        self.divide()
+        return self.limit
+
     def observe(self, window: Window) -> int:
         """Learn from the first process's window and the last ones of the others; its share from now on."""
         before = self._governor.limit
@@ -55,11 +62,14 @@ class SharedGovernor:
             # Told at once, while what others have said is of the time before: all their lanes had part in it.
             elsewhere = sum(min(member.share, member.held) for member in self._members)
             seen = replace(seen, in_use=max(seen.in_use, window.in_use + elsewhere))
-        if self._governor.observe(seen) != before:
-            self._on_event(ConcurrencyChanged(self._governor.limit))
+        self._tell(before, self._governor.observe(seen))
         self._windows = {pid: replace(seen, slowdowns=0, timeouts=0) for pid, seen in self._windows.items()}
         self.divide()
         return self.limit
+
+    def _tell(self, before: int, after: int) -> None:
+        if after != before:
+            self._on_event(ConcurrencyChanged(after))
 
     def divide(self) -> None:
         """Give everyone who has something to do a share."""

@@ -135,7 +135,7 @@ class _Worker:
             self._parts.close(order)
         elif isinstance(order, Share):
             self._governor.limit = order.requests
-            self._lanes.admit()
+            self._lanes.adopt_limit()
         elif isinstance(order, Reached):
             self._context.attempts.note_reached()
         elif isinstance(order, Answer):

@@ -8,7 +8,6 @@ renews and explains. What it gives back so is bounded as everything that is unde
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -67,7 +66,7 @@ class Ways(Generic[T]):
 class _Claim(Generic[T]):
     """An errand on its way."""
 
-    __slots__ = ("call", "errand", "generation", "region", "started_seconds", "thing")
+    __slots__ = ("began_seconds", "call", "errand", "generation", "region", "thing")
 
     def __init__(self, thing: T, errand: Errand) -> None:
         self.thing: Final = thing
@@ -75,7 +74,11 @@ class _Claim(Generic[T]):
         self.call: Call | None = None
         self.generation = 0
         self.region = ""
-        self.started_seconds = 0.0
+        self.began_seconds = 0.0
+
+    def attempt(self, error: TransferError | None) -> EarlierAttempt:
+        """Say how its request went, for whoever repeats it; None for an answer that did not agree with its checksum."""
+        return EarlierAttempt(error, self.generation, self.began_seconds)
 
 
 class QuickPath(Generic[T]):
@@ -214,7 +217,7 @@ class QuickPath(Generic[T]):
     def _begin(self, claim: _Claim[T]) -> None:
         """Send its request, in the lane that was taken for it."""
         store = self._context.store
-        claim.started_seconds = time.monotonic()
+        claim.began_seconds = self._loop.time()
         claim.generation = store.credentials_generation
         try:
             call = claim.call = claim.call or claim.errand.call()
@@ -262,7 +265,7 @@ class QuickPath(Generic[T]):
             self._send(connection, claim, signed)
         except TransferError as error:
             self._context.lanes.release()
-            self._go_long(claim, EarlierAttempt(error, claim.generation))
+            self._go_long(claim, claim.attempt(error))
         except BaseException:
             self._context.lanes.release()
             raise
@@ -301,7 +304,7 @@ class QuickPath(Generic[T]):
                 self._context.lanes.release()
                 self._judge(claim, result, mover)
             else:
-                self._go_long(claim, EarlierAttempt(_error_of(claim, result), claim.generation))
+                self._go_long(claim, claim.attempt(_error_of(claim, result)))
                 # What the failure teaches is learnt before another request takes the lane.
                 self._loop.call_soon(self._context.lanes.release)
             self._pump()
@@ -314,12 +317,12 @@ class QuickPath(Generic[T]):
     def _judge(self, claim: _Claim[T], answer: Answer, mover: Mover) -> None:
         errand = claim.errand
         try:
-            result = errand.conclude(answer, mover, time.monotonic() - claim.started_seconds)
+            result = errand.conclude(answer, mover, self._loop.time() - claim.began_seconds)
         except TransferError as error:
-            self._go_long(claim, EarlierAttempt(error, claim.generation))
+            self._go_long(claim, claim.attempt(error))
             return
         except DamagedError:
-            self._go_long(claim, EarlierAttempt(None, claim.generation))
+            self._go_long(claim, claim.attempt(None))
             return
         if result is None:
             self._unusual += 1
