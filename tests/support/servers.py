@@ -123,20 +123,36 @@ class ServerProcess(ABC):
     def _command(self, folder: Path, port: int) -> list[str]:
         """Return the command that serves S3 on ``port``, writing only below ``folder``."""
 
+    def _environment(self) -> dict[str, str]:
+        """Return variables that the server needs."""
+        return {}
+
     def _start(self) -> S3Server:
         folder = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix=f"{self.name}-")))
         (port,) = free_ports(1)
         command = self._command(folder, port)
         server = S3Server(self.name, f"http://127.0.0.1:{port}")
-        process = self._cleanup.enter_context(_running(command, folder))
+        process = self._cleanup.enter_context(_running(command, folder, self._environment()))
         _wait_until_ready(server, process, folder)
         return server
 
 
 class SeaweedServer(ServerProcess):
-    """SeaweedFS from the ``weed`` command: all of its roles in one process, and wrong keys are refused."""
+    """SeaweedFS from the ``weed`` command: all of its roles in one process, and wrong keys are refused.
+
+    The volumes that keep a bucket suit tests, whose buckets hold little: one at a time, since more make every first
+    write slower. A bucket that takes gigabytes waits for each new one, and for one that all its writers share.
+    """
 
     name = "seaweedfs"
+
+    def __init__(self, *, volume_mebibytes: int = 64, volumes_at_once: int = 1) -> None:
+        super().__init__()
+        self._volume_mebibytes = volume_mebibytes
+        self._volumes_at_once = volumes_at_once
+
+    def _environment(self) -> dict[str, str]:
+        return {"WEED_MASTER_VOLUME_GROWTH_COPY_1": str(self._volumes_at_once)}
 
     def _command(self, folder: Path, port: int) -> list[str]:
         master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = free_ports(7)
@@ -172,7 +188,7 @@ class SeaweedServer(ServerProcess):
             "-master.telemetry=false",
             "-master.electionTimeout=1s",
             "-master.heartbeatInterval=100ms",
-            "-master.volumeSizeLimitMB=64",
+            f"-master.volumeSizeLimitMB={self._volume_mebibytes}",
             f"-volume.port={volume}",
             f"-volume.port.grpc={volume_grpc}",
             # Each bucket is a collection with volumes of its own.
@@ -215,19 +231,17 @@ def _child_environment(folder: Path) -> dict[str, str]:
         **kept,
         "HOME": str(folder),
         "TMPDIR": str(folder),
-        # One volume for a new bucket is enough; the default of seven makes every first write slower.
-        "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",
         **NO_AWS_CONFIGURATION,
     }
 
 
 @contextlib.contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _running(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=_child_environment(folder),
+            env={**_child_environment(folder), **environment},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

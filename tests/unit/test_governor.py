@@ -10,6 +10,7 @@ from transfer.plan.governor import DEFAULT_INITIAL, FAR_SECONDS, NEAR_SECONDS, G
 
 MB = 1_000_000
 SECONDS = 0.25
+PART_BYTES = 8 * MB
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Store:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self._part_bytes = 0
 
     def pace(self, lanes: int) -> float:
         return min(lanes * self.lane_bytes_per_second, self.cap_bytes_per_second)
@@ -36,7 +38,8 @@ class Store:
         requests = min(pace, self.cap_requests_per_second) * SECONDS * factor
         is_slow = self.slow_above is not None and lanes > self.slow_above
         work = self.pace(min(lanes, self.slow_above or lanes)) * SECONDS * factor
-        return Window(SECONDS, int(work), int(requests), lanes, slowdowns=5 if is_slow else 0)
+        parts, self._part_bytes = divmod(self._part_bytes + int(work), PART_BYTES)
+        return Window(SECONDS, int(work), int(requests) + parts, lanes, slowdowns=5 if is_slow else 0)
 
 
 def run(store: Store, windows: int, initial: int = 8, maximum: int = 256) -> list[Window]:
@@ -236,6 +239,23 @@ def test_the_limit_never_leaves_its_bounds(
     assert minimum <= governor.expect(answer_seconds) <= minimum + more
     for window in seen:
         assert minimum <= governor.observe(window) <= minimum + more
+
+
+def test_a_round_must_have_ended_before_more_are_tried_and_before_they_are_kept() -> None:
+    governor = Governor(16)
+    for _ in range(3):
+        assert governor.observe(Window(SECONDS, 40 * MB, 5, 16)) == 16
+    assert governor.observe(Window(SECONDS, 40 * MB, 5, 16)) == 32
+    # What the new ones hand to the system at once, before the store has taken it, is no gain.
+    assert governor.observe(Window(SECONDS, 90 * MB, 31, 32)) == 32
+    assert governor.observe(Window(SECONDS, 90 * MB, 1, 32)) == 64
+
+
+def test_a_doubling_that_clearly_costs_is_taken_back_soon() -> None:
+    governor = Governor(16)
+    assert governor.observe(Window(SECONDS, 100 * MB, 16, 16)) == 32
+    assert governor.observe(Window(SECONDS, 75 * MB, 16, 32)) == 32
+    assert governor.observe(Window(SECONDS, 75 * MB, 16, 32)) == 16
 
 
 def test_a_process_that_always_has_work_gets_no_more_lanes_however_it_speeds_up() -> None:

@@ -10,8 +10,8 @@ with fewer than any other, and one far away tries half as many more at once. The
 doubles round by round. A round is a window in which as many requests ended as there are lanes; in it the new lanes have
 ended one request each and the old ones at least one more, so one such window is enough to see the double goodput of a
 store that latency or pace bounds. A round lasts as long as a request, so a store with 30 ms to its first byte has 256
-lanes after three of them. When a doubling does not clearly pay within some windows, the level before it comes back and
-the start is over.
+lanes after three of them; where windows end before a round does, no level is tried or kept without one. When a doubling
+does not clearly pay within some windows, the level before it comes back and the start is over.
 
 **Afterwards** trials go both ways: up by half, kept when goodput rose by more than `GAIN`; down by a third, kept when
 it cost next to nothing, which mends a level that noise made too high. Pauses between trials double as they fail.
@@ -65,6 +65,7 @@ SATURATED = 0.9
 """A process that has had work for so much of its time gains nothing by more lanes. With small objects and a store on
 the same machine it shows 0.92 and more at 32 lanes, and 256 lanes took a fifth longer there."""
 CLEAR_LOSS = 0.8
+"""A trial that costs more in two windows ends at once."""
 LOSS = 0.97
 """A trial down may cost no more than this."""
 TRIAL_WINDOWS = 4
@@ -148,6 +149,7 @@ class Governor:
         self._base = 0.0
         self._samples: deque[float] = deque(maxlen=MEMORY_WINDOWS)
         self._saturated_windows = 0
+        self._requests = 0
         self._hold_left = 1
         self._hold_windows = FIRST_HOLD_WINDOWS
         self._is_echo = False
@@ -197,6 +199,7 @@ class Governor:
         if window.slowdowns or window.timeouts:
             self._back_off(window)
         elif window.in_use >= self.limit:
+            self._requests += window.requests
             self._judge(window.goodput, is_saturated=window.busy >= SATURATED)
         return self.limit
 
@@ -211,13 +214,18 @@ class Governor:
         else:
             self._base = median(self._samples)
             self._hold_left -= 1
-            if self._hold_left <= 0 and not (is_saturated and self._upward):
+            is_known = self._had_round or not self._is_starting
+            if self._hold_left <= 0 and is_known and not (is_saturated and self._upward):
                 self._begin_trial()
 
     def _judge_raised(self, goodput: float) -> None:
         may_accept = 2 * self._saturated_windows <= len(self._samples)
-        if self._is_starting and may_accept and mean(self._samples) >= self._base * CLEAR_GAIN:
+        average = mean(self._samples)
+        if self._is_starting and self._had_round and may_accept and average >= self._base * CLEAR_GAIN:
             self._accept(goodput)
+        elif len(self._samples) > 1 and average < self._base * CLEAR_LOSS:
+            self._is_starting = False
+            self._reject(next_upward=False)
         elif len(self._samples) > TRIAL_WINDOWS:
             trial = self._trial_goodput()
             has_gained = may_accept and trial > self._base * GAIN
@@ -237,6 +245,11 @@ class Governor:
                 self._accept(trial)
             else:
                 self._reject(next_upward=True)
+
+    @property
+    def _had_round(self) -> bool:
+        """Whether as many requests have ended as there may be in flight, since there may be as many."""
+        return self._requests >= self.limit
 
     def _trial_goodput(self) -> float:
         return median(list(self._samples)[1:])
@@ -268,11 +281,13 @@ class Governor:
     def _try(self, goal: int) -> None:
         self._phase = _Phase.RAISED if goal > self._level else _Phase.LOWERED
         self.limit = goal
+        self._requests = 0
         self._saturated_windows = 0
         self._samples.clear()
 
     def _hold(self, windows: int) -> None:
         self._phase = _Phase.HOLD
+        self._requests = 0
         self._hold_left = windows
         self._samples.clear()
 
