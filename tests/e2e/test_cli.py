@@ -179,6 +179,15 @@ def test_bad_input_gets_one_clear_line(
     assert sorted(path.name for path in seaweed_cli.folder.iterdir()) == ["folder", "one"]
 
 
+@pytest.mark.parametrize("command", [("ls",), ("mb", "s3://new-bucket"), ("ls", "s3://bucket/")])
+def test_a_store_that_is_not_there_is_told_alike_by_every_command(seaweed_cli: Cli, command: tuple[str, ...]) -> None:
+    done = seaweed_cli.run(*command, "--endpoint-url", "http://127.0.0.1:1")
+    (line,) = lines_of(done.stderr)
+    assert done.returncode == 1
+    assert line.startswith("transfer: http://127.0.0.1:1: cannot connect: connection refused")
+    assert line.endswith("; check that the endpoint URL is right and the server is up")
+
+
 @pytest.mark.parametrize(
     ("variables", "told"),
     [

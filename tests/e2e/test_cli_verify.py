@@ -69,6 +69,15 @@ def test_a_bad_backup(cli: Cli, oracle: Any, bucket: str, tree: Path) -> None:
     assert "a broken link" in skipped.stderr.decode()
 
 
+def test_a_misspelt_place_is_asked_after(cli: Cli, bucket: str, tree: Path) -> None:
+    question = "transfer: warning: the two places have no name in common: are both spelt as they should be?\n"
+    done = cli.run("verify", "site", f"s3://{bucket}/sitte")
+    assert done.returncode == 1
+    assert question in done.stderr.decode()
+    (tree / "index.html").unlink()
+    assert question not in cli.run("verify", f"s3://{bucket}/site", "site").stderr.decode()
+
+
 def test_a_manifest(cli: Cli, oracle: Any, bucket: str, tree: Path) -> None:
     with (cli.folder / "receipts.jsonl").open("a") as manifest:
         manifest.write('{"source": "half a li\n')

@@ -222,7 +222,7 @@ def test_verbose_tells_how_it_went(engine: Script, capsys: pytest.CaptureFixture
     engine.events = [RequestRetried("s3://b/a", 2, 0.2, "503 SlowDown"), ConcurrencyChanged(16)]
     main(["cp", "-v", "a", "s3://b/"])
     told = capsys.readouterr().err
-    assert "transfer: s3://b/a: attempt 2 follows in 0.2 s: 503 SlowDown\n" in told
+    assert "transfer: s3://b/a: attempt 3 follows in 0.2 s: 503 SlowDown\n" in told
     assert "16 requests in flight" in told
     assert "verified by full-object checksum, crc64nvme:AAAAAAAAAAA=, mover sendfile, 1 retry" in told
 

@@ -23,6 +23,12 @@ class AuditTally:
         """Names that ended, one way or another."""
         return sum(self.findings.values()) + self.failed + self.skipped
 
+    @property
+    def is_disjoint(self) -> bool:
+        """Whether the two places have not one of several names in common: one of them may be misspelt."""
+        apart = self.findings[Finding.MISSING] + self.findings[Finding.EXTRA]
+        return apart > 1 and apart == sum(self.findings.values()) and not self.failed
+
     def add(self, found: Audit) -> None:
         """Count one."""
         if isinstance(found, Failure):

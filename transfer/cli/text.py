@@ -99,7 +99,7 @@ def event_line(event: Event) -> str:
     """A retry, a change of concurrency or a warning."""
     if isinstance(event, RequestRetried):
         wait = format_seconds(event.delay_seconds)
-        return _line(f"{event.subject}: attempt {event.attempt} follows in {wait}: {event.reason}")
+        return _line(f"{event.subject}: attempt {event.attempt + 1} follows in {wait}: {event.reason}")
     if isinstance(event, ConcurrencyChanged):
         return _line(f"{event.limit} requests in flight from now on")
     if isinstance(event, JobKept):

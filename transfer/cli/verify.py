@@ -21,6 +21,7 @@ from transfer.cli.progress import Activity, shown
 from transfer.cli.recorded import RecordedManifest
 from transfer.cli.run import closing, run
 from transfer.model.errors import UsageError
+from transfer.model.events import Warned
 from transfer.model.filters import Filters
 from transfer.model.locations import parse_location
 from transfer.model.options import ConnectionOptions, TransferOptions
@@ -114,6 +115,8 @@ class _Verification:
             if self._tally.settled:
                 self._sum_up(began, code_of_end(error))
             raise
+        if self.records is None and self._tally.is_disjoint:
+            self.output.event(Warned("the two places have no name in common: are both spelt as they should be?"))
         self._sum_up(began, self._tally.code)
         return self._tally.code
 

@@ -12,6 +12,7 @@ class RequestRetried:
     """One request is about to be repeated after a pause.
 
     Attributes:
+        attempt: The one that failed, from 1.
         delay_seconds: The pause; beyond the budget of retries it may become longer.
     """
 

@@ -152,7 +152,7 @@ class Dialer:
                 failure = error
         self._resolutions.pop((origin.host, origin.port), None)
         raise ConnectError(
-            f"cannot connect: {_reason(failure)}",
+            f"cannot connect: {reason_of(failure)}",
             subject=str(origin),
             remedy="check that the endpoint URL is right and the server is up",
         ) from failure
@@ -244,7 +244,8 @@ async def _tunnel(stream: PlainStream, origin: Origin, proxy: Proxy) -> None:
         )
 
 
-def _reason(failure: OSError | None) -> str:
+def reason_of(failure: OSError | None) -> str:
+    """Why no connection could be made, in the system's words; None for a host without addresses."""
     if isinstance(failure, TimeoutError):
         return f"no answer within {CONNECT_SECONDS:g} s"
     if failure is not None and failure.errno:

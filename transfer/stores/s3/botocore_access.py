@@ -8,6 +8,7 @@ when `transfer.stores.s3.static_access` has no answer, or for bucket administrat
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionClosedError,
+    EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
@@ -35,6 +37,7 @@ from transfer.model.options import AddressingStyle, ConnectionOptions
 from transfer.plan.remedies import remedy_of
 from transfer.stores.s3.access import DEFAULT_REGION, Access, BucketEndpoint
 from transfer.stores.s3.credentials import Credentials
+from transfer.wire.dial import reason_of
 from transfer.wire.origin import parse_origin
 
 _DUMMY_KEY = "k"
@@ -152,6 +155,8 @@ class BotocoreAccess(Access):
         if style is not AddressingStyle.AUTO:
             s3["addressing_style"] = style.value
         return AioConfig(
+            # Its older way waits up to 16 s until it says that nobody is there.
+            retries={"mode": "standard"},
             signature_version="s3v4" if self._options.sign_request else UNSIGNED,
             s3=s3,
             ignore_configured_endpoint_urls=None if self._options.heeds_environment else True,
@@ -183,12 +188,25 @@ def _translated(error: BotoCoreError | ClientError) -> TransferError:
         return ConfigurationError("no credentials were found", remedy=NO_CREDENTIALS_REMEDY)
     if isinstance(error, NoRegionError):
         return ConfigurationError("no region is known", remedy="name one with --region")
+    if isinstance(error, EndpointConnectionError):
+        return _connect_error(error)
     if isinstance(error, (BotocoreConnectionError, ConnectionClosedError)):
         is_up = isinstance(error, (SSLError, ConnectionClosedError))
         return ConnectError(str(error), remedy=_MISUNDERSTOOD_REMEDY if is_up else _DOWN_REMEDY)
     if isinstance(error, (ParamValidationError, ValueError)):
         return UsageError(" ".join(str(error).split()), remedy="check the bucket name and the endpoint URL")
     return ConfigurationError(" ".join(str(error).split()), remedy="check the AWS configuration and credentials")
+
+
+def _connect_error(error: EndpointConnectionError) -> ConnectError:
+    """Say it as the data plane does; below botocore's error is aiohttp's, and below that the system's."""
+    origin, _ = parse_origin(error.kwargs["endpoint_url"])
+    failure = getattr(error.kwargs.get("error"), "os_error", None)
+    if isinstance(failure, socket.gaierror):
+        message, remedy = f"the name {origin.host} cannot be resolved", "check the endpoint URL and the network"
+    else:
+        message, remedy = f"cannot connect: {reason_of(failure)}", _DOWN_REMEDY
+    return ConnectError(message, subject=str(origin), remedy=remedy)
 
 
 def _store_error(error: ClientError) -> StoreError:
