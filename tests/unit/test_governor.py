@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer.plan.governor import DEFAULT_INITIAL, FAR_SECONDS, NEAR_SECONDS, Governor, Window
+from transfer.plan.governor import DEFAULT_INITIAL, FAR_SECONDS, LONGEST_ECHO_WINDOWS, NEAR_SECONDS, Governor, Window
 
 MB = 1_000_000
 SECONDS = 0.25
@@ -134,6 +134,16 @@ def test_late_answers_to_the_old_level_do_not_cut_again() -> None:
     assert governor.observe(Window(SECONDS, 0, 0, 51, slowdowns=9)) == 50
     assert governor.observe(Window(SECONDS, 0, 0, 50, slowdowns=1)) == 50
     assert governor.observe(Window(SECONDS, 0, 0, 50, slowdowns=1)) == 25
+
+
+def test_objections_are_believed_in_the_end_when_more_stay_in_flight_than_allowed() -> None:
+    governor = Governor(100)
+    governor.observe(Window(SECONDS, 0, 0, 100, slowdowns=1))
+    windows = 0
+    while governor.observe(Window(SECONDS, 0, 0, 60, slowdowns=1)) == 50:
+        windows += 1
+    assert windows == LONGEST_ECHO_WINDOWS
+    assert governor.limit == 25
 
 
 def test_a_level_at_which_a_round_went_well_all_the_same_is_no_mere_guess() -> None:

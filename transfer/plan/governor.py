@@ -80,6 +80,8 @@ UNPROVEN_FACTOR = 0.5
 """For a level that never went through a window without an objection: the first one is a guess, and each step on the way
 down costs a round of refusals. A store that takes 8 at a time refused 149 of 3000 requests with it, 355 with 0.7 alone
 (simulated)."""
+LONGEST_ECHO_WINDOWS = 16
+"""Four seconds at most, longer than most requests take: whoever has more in flight for longer has that for good."""
 CEILING_SHARE = 0.9
 CEILING_WINDOWS = 240
 """One to two minutes at 0.25 to 0.5 s per window, then the store may have grown; doubles each time it had
@@ -153,6 +155,7 @@ class Governor:
         self._hold_left = 1
         self._hold_windows = FIRST_HOLD_WINDOWS
         self._is_echo = False
+        self._windows_over = 0
         self._ceiling: int | None = None
         self._ceiling_left = 0
         self._ceiling_windows = CEILING_WINDOWS
@@ -192,9 +195,7 @@ class Governor:
             return self.limit
         self._age_ceiling()
         self._is_expecting = False
-        is_over = window.in_use > self.limit
-        is_echo, self._is_echo = self._is_echo or is_over, is_over
-        if is_echo:
+        if self._is_echo_of_before(window):
             return self.limit
         if window.slowdowns or window.timeouts:
             self._back_off(window)
@@ -202,6 +203,15 @@ class Governor:
             self._requests += window.requests
             self._judge(window.goodput, is_saturated=window.busy >= SATURATED)
         return self.limit
+
+    def _is_echo_of_before(self, window: Window) -> bool:
+        """Whether the window tells of a higher level than there is now, or is the one after such a window or a cut."""
+        is_over = window.in_use > self.limit
+        self._windows_over = self._windows_over + 1 if is_over else 0
+        if self._windows_over > LONGEST_ECHO_WINDOWS:
+            return False
+        is_echo, self._is_echo = self._is_echo or is_over, is_over
+        return is_echo
 
     def _judge(self, goodput: float, *, is_saturated: bool) -> None:
         self._samples.append(goodput)
