@@ -225,6 +225,29 @@ def full_object(content: bytes) -> dict[str, str]:
     return {CRC64: encode_value(digest.value()), "x-amz-checksum-type": "FULL_OBJECT"}
 
 
+async def test_a_range_that_comes_with_status_200_is_a_range(store: LyingStore, landing: Path) -> None:
+    content = content_of(LARGE, "key")
+    store.put(content, headers=full_object(content))
+    store.lie = lambda call, truth: replace(truth, status=200) if truth.status == 206 else truth
+    async with connected(store) as transfer:
+        receipt = await transfer.copy(URL, landing / "file")
+    assert (landing / "file").read_bytes() == content
+    assert (receipt.verified_by, receipt.retries) == (VerifiedBy.FULL_OBJECT, 0)
+
+
+async def test_an_object_that_comes_whole_where_a_range_was_asked_for_is_refused(
+    store: LyingStore, landing: Path
+) -> None:
+    content = content_of(LARGE, "key")
+    store.put(content, headers=full_object(content))
+    store.lie = lambda call, truth: (
+        Answer(200, {"etag": truth.headers["etag"]}, content) if call.method == "GET" else truth
+    )
+    async with connected(store, TransferOptions(retries=0)) as transfer:
+        with pytest.raises(ProtocolError, match="another range"):
+            await transfer.copy(URL, landing / "file")
+
+
 REPLACEMENTS = ["etag and size", "size", "etag"]
 
 

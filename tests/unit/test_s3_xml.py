@@ -50,6 +50,14 @@ def test_keys_and_prefixes_but_no_tokens_are_decoded_wherever_the_encoding_is_na
     assert page.next_token == "n+%C3%A9"
 
 
+@pytest.mark.parametrize("shape", ["plain", "pretty"])
+def test_an_etag_without_quotes_is_the_one_that_answers_have(shape: str) -> None:
+    entry = "<Contents><Key>{}</Key><Size>7</Size><ETag>{}</ETag></Contents>"
+    inner = "".join(entry.format(number, etag) for number, etag in enumerate(["ab-2", "cd", ""]))
+    body = listing(inner if shape == "plain" else inner.replace("</Key>", "</Key>\n"))
+    assert [found.etag for found in xml.parse_list_page(body).objects] == ['"ab-2"', '"cd"', ""]
+
+
 def test_keys_are_taken_as_written_without_an_encoding() -> None:
     assert xml.parse_list_page(listing(ENTRY.format(key=" a+b%20 "))).objects[0].key == " a+b%20 "
 
@@ -159,6 +167,8 @@ def test_an_error_is_found_behind_what_kept_the_connection_alive() -> None:
 def test_the_upload_id() -> None:
     body = listing("<Bucket>b</Bucket><UploadId>id&amp;1</UploadId>", "InitiateMultipartUploadResult")
     assert xml.parse_create_upload(body) == "id&1"
+    body = listing("<UploadId>as rclone's server</UploadId>", "InitiateMultipartUpload")
+    assert xml.parse_create_upload(body) == "as rclone's server"
     with pytest.raises(ProtocolError):
         xml.parse_create_upload(listing("<UploadId/>", "InitiateMultipartUploadResult"))
 

@@ -13,6 +13,11 @@ MTIME_METADATA_KEY = "mtime"
 """User metadata key for the source's modification time in seconds since the epoch; rclone uses the same one."""
 
 
+def quoted(etag: str) -> str:
+    """An ETag as RFC 9110, section 8.8.3 writes it: some stores leave the quotes out of listings, not of answers."""
+    return etag if not etag or etag.endswith('"') else f'"{etag}"'
+
+
 class ListedObject(NamedTuple):
     """One entry of a listing.
 

@@ -11,7 +11,7 @@ from transfer.integrity.verification import checksums_from_headers
 from transfer.model.checksums import Checksum
 from transfer.model.errors import ProtocolError, StoreError
 from transfer.model.locations import S3Location
-from transfer.model.objects import ObjectInfo
+from transfer.model.objects import ObjectInfo, quoted
 from transfer.model.ranges import ByteRange
 from transfer.model.receipts import Mover
 from transfer.model.values import dataclass
@@ -198,7 +198,7 @@ def written_from_answer(location: S3Location, headers: Mapping[str, str], body: 
 
 def written_from(headers: Mapping[str, str], mover: Mover = Mover.NONE) -> Written:
     """Read the head of the answer to a write."""
-    return Written(headers.get("etag", ""), _version_of(headers), checksums_from_headers(headers), mover)
+    return Written(quoted(headers.get("etag", "")), _version_of(headers), checksums_from_headers(headers), mover)
 
 
 def object_info(headers: Mapping[str, str], size: int) -> ObjectInfo:
@@ -213,7 +213,7 @@ def object_info(headers: Mapping[str, str], size: int) -> ObjectInfo:
     customer_key = headers.get("x-amz-server-side-encryption-customer-algorithm")
     return ObjectInfo(
         size=size,
-        etag=headers.get("etag", ""),
+        etag=quoted(headers.get("etag", "")),
         modified_seconds=http_date_seconds(headers.get("last-modified")) or 0.0,
         version_id=_version_of(headers),
         content_type=headers.get("content-type"),
@@ -256,11 +256,12 @@ def require_version(status: int, headers: Mapping[str, str], wanted: Wanted) -> 
         StoreError: PreconditionFailed, as the store itself would say.
         ProtocolError: It is another range.
     """
-    etag = headers.get("etag", "")
+    etag = quoted(headers.get("etag", ""))
     total = str(wanted.size)
     if wanted.range is not None:
         answered, _, told = headers.get("content-range", "").partition("/")
-        if status != 206 or answered != f"bytes {wanted.range.offset}-{wanted.range.end - 1}":
+        # Some stores say 200 with it; whoever sends the whole object instead does not.
+        if status not in (200, 206) or answered != f"bytes {wanted.range.offset}-{wanted.range.end - 1}":
             message = "the store answered with another range than was asked for"
             raise ProtocolError(message, subject=str(wanted.location))
         total = told if told != "*" else total

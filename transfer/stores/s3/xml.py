@@ -177,8 +177,8 @@ def parse_error(body: bytes) -> ErrorBody | None:
 
 
 def parse_create_upload(body: bytes) -> str:
-    """Read the upload id that CreateMultipartUpload answers with."""
-    return _read(body, "InitiateMultipartUploadResult").require_text("UploadId")
+    """Read the upload id that CreateMultipartUpload answers with; rclone's server names its root without Result."""
+    return _read(body, "InitiateMultipartUploadResult", "InitiateMultipartUpload").require_text("UploadId")
 
 
 def parse_complete(body: bytes) -> CompleteResult:

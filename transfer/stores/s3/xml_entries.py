@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from transfer.model.objects import quoted
 from transfer.stores.s3.xml_reader import parse_time
 
 _KEY, _SIZE, _ETAG, _MODIFIED, _CLASS = "Key", "Size", "ETag", "LastModified", "StorageClass"
@@ -85,7 +86,7 @@ def _read(entries: str) -> Columns:
     return Columns(
         tuple(_unescaped(fields[_KEY])),
         tuple(map(int, fields[_SIZE])),
-        tuple(_unescaped(fields.get(_ETAG, none))),
+        _quoted(tuple(_unescaped(fields.get(_ETAG, none)))),
         tuple(map(_seconds_of, _unescaped(fields.get(_MODIFIED, none)))),
         tuple(_unescaped(fields.get(_CLASS, none))),
     )
@@ -141,6 +142,11 @@ def _split(entries: str, order: tuple[str, ...], unused_at: frozenset[int]) -> l
             fields.append(columns[group])
             group += 1
     return fields
+
+
+def _quoted(etags: tuple[str, ...]) -> tuple[str, ...]:
+    """ETags with their quotes; a store that writes them writes them at the first one."""
+    return etags if quoted(etags[0]) == etags[0] != "" else tuple(map(quoted, etags))
 
 
 def _unescaped(column: tuple[str, ...]) -> Iterable[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from transfer.model.errors import ProtocolError
-from transfer.model.objects import ListedObject, ListPage
+from transfer.model.objects import ListedObject, ListPage, quoted
 from transfer.plan.key_order import order_of
 from transfer.stores.s3.xml_entries import Columns, read_plain_entries
 from transfer.stores.s3.xml_reader import (
@@ -72,8 +72,8 @@ def parse_list_page(body: bytes, *, start_after: str = "") -> ListPage:
         start_after: The key after which the page was asked to begin, "" for none.
 
     Returns:
-        The page; `next_token` is the continuation token, or None on the last page. Keys are decoded, ETags are kept
-        as written, quotes included.
+        The page; `next_token` is the continuation token, or None on the last page. Keys are decoded, ETags have
+        their quotes.
 
     Raises:
         ProtocolError: The body is no listing, an entry has no name or size, or more follows and nothing says
@@ -197,7 +197,7 @@ def _build_object(fields: dict[str, str], decode: Callable[[str], str]) -> Liste
     return ListedObject(
         decode(key),
         parse_count(size),
-        fields.get("ETag", ""),
+        quoted(fields.get("ETag", "")),
         parse_time(fields.get("LastModified")),
         fields.get("StorageClass", ""),
     )
