@@ -126,3 +126,14 @@ def test_what_is_not_there(cli: Cli, bucket: str, tree: Path) -> None:
         assert (done.returncode, done.stdout) == (1, b"")
         assert len(done.stderr.splitlines()) == 1
     assert cli.run("verify", "--manifest", "nothing.jsonl").returncode == 1
+
+
+@pytest.mark.parametrize("filters", [(), ("--include", "*.mvo")])
+def test_where_nothing_is_compared_nothing_is_proved(
+    cli: Cli, bucket: str, tree: Path, filters: tuple[str, ...]
+) -> None:
+    (cli.folder / "empty").mkdir()
+    pair = ("site", f"s3://{bucket}/site") if filters else ("empty", f"s3://{bucket}/nothing")
+    done = cli.run("verify", *pair, *filters)
+    assert done.returncode == 3
+    assert "transfer: warning: nothing was compared" in done.stderr.decode()

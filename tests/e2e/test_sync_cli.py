@@ -122,3 +122,16 @@ def test_a_source_that_is_not_there(cli: Cli, seaweed_bucket: str) -> None:
         1,
         ["transfer: nowhere: no such folder; check the path"],
     )
+
+
+@pytest.mark.parametrize("command", [("sync",), ("cp", "-r"), ("mv", "-r")])
+def test_a_source_that_leaves_nothing_to_do_is_told_of(
+    cli: Cli, seaweed_bucket: str, site: Path, command: tuple[str, ...]
+) -> None:
+    (cli.folder / "empty").mkdir()
+    done = cli.run(*command, "empty", f"s3://{seaweed_bucket}/")
+    assert done.returncode == 0
+    assert "transfer: warning: empty: there is nothing in it\n" in done.stderr.decode()
+    done = cli.run(*command, site.name, f"s3://{seaweed_bucket}/", "--include", "*.mvo")
+    assert done.returncode == 0
+    assert f"transfer: warning: {site.name}: the filters leave nothing of it\n" in done.stderr.decode()

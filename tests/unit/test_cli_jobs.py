@@ -261,6 +261,8 @@ def test_a_running_job_names_its_process(state: Path, work: Path, capsys: pytest
     with held(state, described(["cp", "big", "s3://b/big"], work)):
         assert main(["jobs"]) == 0
         assert f"   1  running as process {os.getpid()} since 2" in capsys.readouterr().out
+        assert main(["resume"]) == 0
+        assert capsys.readouterr().err == f"transfer: job 1: skipped: process {os.getpid()} works on it\n"
         (job,) = listed(capsys)
         assert job["process_id"] == os.getpid()
     assert listed(capsys) == []

@@ -42,9 +42,12 @@ class AuditTally:
 
     @property
     def code(self) -> ExitCode:
-        """How a run ends that went to its end: something is wrong, something is not known, or all is proved."""
+        """How a run ends that went to its end: something is wrong, something is not known, or all is proved.
+
+        Where nothing was compared, nothing is known.
+        """
         if self.failed or self.findings[Finding.DIFFERS] or self.findings[Finding.MISSING]:
             return ExitCode.FAILED
-        if self.skipped or self.findings[Finding.EXTRA] or self.findings[Finding.UNVERIFIABLE]:
+        if not self.settled or self.skipped or self.findings[Finding.EXTRA] or self.findings[Finding.UNVERIFIABLE]:
             return ExitCode.WARNINGS
         return ExitCode.DONE

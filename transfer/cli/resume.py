@@ -17,6 +17,7 @@ from transfer.cli.surroundings import folder_of, variables_of
 from transfer.engine.state import state_folder
 from transfer.model.errors import ConfigurationError, TransferError, UsageError
 from transfer.model.events import Warned
+from transfer.model.receipts import Skip
 from transfer.model.unfinished import UnfinishedJob
 
 EXAMPLES = """
@@ -49,8 +50,11 @@ def resume(
     if code is not ExitCode.DONE:
         return code
     chosen = _chosen(found, job)
-    if not chosen:
+    if not found:
         writer.show(NoJobs())
+    for one in found:
+        if job is None and one.holder is not None:
+            writer.show(Skip(f"job {one.id}", f"process {one.holder.process_id} works on it"))
     worst = ExitCode.DONE
     for one in chosen:
         worst = min(worst, _repeat(writer, output, folder, one), key=_WORST_FIRST.index)

@@ -52,7 +52,7 @@ store keeps. One line tells of each name that is not proved to match:
 With a manifest, each DESTINATION in it is checked; with a location, those ends of
 its receipts that are there.
 Exit codes: 0 all match; 1 something differs, is missing or cannot be read;
-3 nothing worse than unverifiable, extra or skipped names.
+3 nothing worse than unverifiable, extra or skipped names, or nothing to compare.
 """
 
 
@@ -115,7 +115,9 @@ class _Verification:
             if self._tally.settled:
                 self._sum_up(began, code_of_end(error))
             raise
-        if self.records is None and self._tally.is_disjoint:
+        if not self._tally.settled:
+            self.output.event(Warned("nothing was compared: there is nothing in these places that is wanted"))
+        elif self.records is None and self._tally.is_disjoint:
             self.output.event(Warned("the two places have no name in common: are both spelt as they should be?"))
         self._sum_up(began, self._tally.code)
         return self._tally.code

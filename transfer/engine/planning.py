@@ -10,7 +10,7 @@ from transfer.engine.context import Context
 from transfer.engine.copy_request import CopyRequest, is_local_pattern, one_is_not_filtered, require_folder
 from transfer.engine.items import DownloadItem, FolderItem, Item, PrintItem, StreamUploadItem, UploadItem
 from transfer.engine.listing import list_matches, list_tree
-from transfer.engine.planning_copies import check_copies, nothing_found, plan_copies
+from transfer.engine.planning_copies import check_copies, nothing_found, nothing_there, plan_copies
 from transfer.engine.wildcard_keys import is_pattern
 from transfer.model.errors import LocalFileError, StoreError, UnsafeKeyError, UsageError
 from transfer.model.locations import (
@@ -100,8 +100,10 @@ async def _plan_local(
             yield UploadItem(
                 found.path, destination.with_key(tree_key(destination, found.relative)), found.size, found.mtime_ns
             )
-    if not found_any and is_local_pattern(request, source):
-        raise LocalFileError("nothing matches", subject=source.path, remedy="check the pattern")
+    if not found_any:
+        if is_local_pattern(request, source):
+            raise LocalFileError("nothing matches", subject=source.path, remedy="check the pattern")
+        context.on_event(nothing_there(source.path, context.options.filters))
 
 
 def _walk_of(

@@ -16,6 +16,8 @@ from transfer.engine.ordered_listing import list_keys
 from transfer.engine.same_object import is_one_store
 from transfer.engine.wildcard_keys import is_pattern
 from transfer.model.errors import StoreError, UsageError
+from transfer.model.events import Warned
+from transfer.model.filters import Filters
 from transfer.model.locations import Location, S3Location, has_wildcard
 from transfer.model.objects import ListedObject
 from transfer.model.receipts import Skip
@@ -95,7 +97,7 @@ def nothing_found(source: S3Location, *, by_pattern: bool) -> StoreError:
         status=404,
         code="NoSuchKey",
         subject=str(source),
-        remedy="check the name with: transfer ls",
+        remedy=f"check the name with: transfer ls s3://{source.bucket}/",
     )
 
 
@@ -124,3 +126,8 @@ def _may_match_below(pattern: str, below: str) -> bool:
     """
     stars = (place for place, character in enumerate(pattern) if character == "*")
     return any(compile_pattern(pattern[: place + 1]).match(below) for place in stars)
+
+
+def nothing_there(source: str, filters: Filters) -> Warned:
+    """What is told of a source that leaves nothing to do, and is no error: a folder may be empty."""
+    return Warned(f"{source}: {'there is nothing in it' if filters.is_open else 'the filters leave nothing of it'}")

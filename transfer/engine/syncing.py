@@ -16,7 +16,7 @@ from transfer.engine.extras import Extras
 from transfer.engine.items import Item
 from transfer.engine.job import Job
 from transfer.engine.outcomes import Deliver
-from transfer.engine.planning_copies import nothing_found
+from transfer.engine.planning_copies import nothing_found, nothing_there
 from transfer.engine.seen_names import SeenNames
 from transfer.engine.sync_asking import ask_difference
 from transfer.engine.sync_plan import Step, SyncPlan, ToCompare, ToCopy
@@ -178,7 +178,7 @@ class _Sync:
             return
         if isinstance(source, S3Location) and source.key and options.delete_limit is None:
             raise nothing_found(source, by_pattern=False)
-        self._context.on_event(Warned(f"{source}: there is nothing in it"))
+        self._context.on_event(nothing_there(str(source), self._context.options.filters))
 
     def _check_limit(self, plan: SyncPlan) -> None:
         limit = self._request.options.delete_limit
