@@ -16,7 +16,7 @@ from transfer.engine.job import Claim
 from transfer.engine.jobs import list_jobs
 from transfer.engine.state import state_folder
 from transfer.journal.database import FILE_NAME
-from transfer.model.errors import WireError
+from transfer.model.errors import StoreError, WireError
 from transfer.model.events import Event, JobKept, JobResumed, Warned
 from transfer.model.unfinished import FinishedPart, UnfinishedItem, UnfinishedJob
 from transfer.stores.s3.store import Call, S3Store, Signed
@@ -138,6 +138,11 @@ class Watch:
 def line_cut(_: Call) -> TransferError:
     """What a request fails with when the network goes."""
     return WireError("the line is cut")
+
+
+def overloaded(_: Call) -> TransferError:
+    """What a request fails with when the store refuses all that are made."""
+    return StoreError("slower", status=503, code="SlowDown")
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from tests.integration.interrupting import (
     completes,
     line_cut,
     moves,
+    overloaded,
 )
 from tests.integration.samples import (
     MIB,
@@ -247,10 +248,13 @@ async def test_completion_whose_answer_was_lost_is_found_out(scene: Scene, sourc
 
 
 @pytest.mark.parametrize("server", ["moto"], indirect=True)
-async def test_upload_that_could_not_be_proved_is_not_sent_again(scene: Scene, source: Path) -> None:
-    scene.watch.stop(lambda call: call.method == "HEAD", failure=line_cut)
+@pytest.mark.parametrize("failure", [line_cut, overloaded])
+async def test_upload_that_could_not_be_proved_is_not_sent_again(
+    scene: Scene, source: Path, failure: Callable[[Call], TransferError]
+) -> None:
+    scene.watch.stop(lambda call: call.method == "HEAD", failure=failure)
     async with scene.transfer() as transfer:
-        with pytest.raises(WireError):
+        with pytest.raises((WireError, StoreError)):
             await transfer.copy(source, scene.url())
 
     second = await scene.run(source, scene.url())

@@ -5,7 +5,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.support.virtual_time import run_in_virtual_time
-from transfer.engine.attempts import DOUBTED_AFTER, FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, Tally
+from transfer.engine.attempts import DOUBTED_AFTER, FIRST_CONNECT_RETRIES, FREE_RETRIES, Attempts, EarlierAttempt, Tally
 from transfer.engine.lanes import Lanes
 from transfer.engine.retry_turns import RetryTurns
 from transfer.model.errors import (
@@ -68,7 +68,9 @@ class FakeStore(S3Store):
 class CountingLanes(Lanes):
     def __init__(self) -> None:
         super().__init__(Governor.fixed(1), lambda _: None)
-        self.bytes = self.requests = self.slowdowns = self.timeouts = 0
+        self.bytes = self.requests = 0
+        self.slowdowns: list[float] = []
+        self.timeouts: list[float] = []
 
     def count_bytes(self, count: int) -> None:
         self.bytes += count
@@ -77,10 +79,10 @@ class CountingLanes(Lanes):
         self.requests += 1
 
     def count_slowdown(self, began_seconds: float) -> None:
-        self.slowdowns += 1
+        self.slowdowns.append(began_seconds)
 
-    def count_timeout(self) -> None:
-        self.timeouts += 1
+    def count_timeout(self, began_seconds: float) -> None:
+        self.timeouts.append(began_seconds)
 
 
 class Bench:
@@ -103,7 +105,7 @@ class Bench:
         self.pauses.append(seconds)
         self.lanes_during_pauses.append(self.lanes.in_use)
 
-    async def run(self, *failures: BaseException, forever: bool = False) -> str:
+    async def run(self, *failures: BaseException, forever: bool = False, earlier: EarlierAttempt | None = None) -> str:
         script = list(failures)
 
         async def action(flow: Flow) -> str:
@@ -113,7 +115,7 @@ class Bench:
                 raise script[0] if forever else script.pop(0)
             return "done"
 
-        return await self.attempts.run(LOCATION, action, self.tally)
+        return await self.attempts.run(LOCATION, action, self.tally, earlier=earlier)
 
 
 @pytest.fixture
@@ -396,8 +398,17 @@ async def test_pauses_double_and_start_with_what_the_store_asked_for(bench: Benc
 
 
 async def test_slowdowns_and_stalls_are_told_to_the_lanes(bench: Bench) -> None:
+    began_seconds = anyio.current_time()
     await bench.run(answer(503, "SlowDown"), StalledError("stalled"), answer(429, "TooManyRequests"))
-    assert (bench.lanes.slowdowns, bench.lanes.timeouts, bench.lanes.requests) == (2, 1, 1)
+    first, last = bench.lanes.slowdowns
+    (between,) = bench.lanes.timeouts
+    assert began_seconds <= first < between < last <= anyio.current_time()
+    assert bench.lanes.requests == 1
+
+
+async def test_a_slowdown_on_the_shorter_way_is_told_with_the_time_of_that_request(bench: Bench) -> None:
+    await bench.run(earlier=EarlierAttempt(answer(503, "SlowDown"), 0, 12.5))
+    assert bench.lanes.slowdowns == [12.5]
 
 
 def test_without_a_budget_requests_are_repeated_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,11 +53,11 @@ async def test_items_are_numbered_and_held_until_they_settle(pair: Pair) -> None
 
 async def test_a_share_is_told_when_it_changes(pair: Pair) -> None:
     member, worker, _ = pair
-    for requests in (3, 3, 5, 5):
-        member.may_make(requests)
+    for requests, cuts in ((3, 0), (3, 0), (5, 0), (5, 0), (5, 1)):
+        member.may_make(requests, cuts)
     member.send("last")
     await worker.heard(str)
-    assert worker.told == [Share(3), Share(5), "last"]
+    assert worker.told == [Share(3, 0), Share(5, 0), Share(5, 1), "last"]
 
 
 async def test_a_part_of_an_open_file_is_done_elsewhere(pair: Pair, tmp_path: Path) -> None:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer.plan.governor import DEFAULT_INITIAL, FAR_SECONDS, LONGEST_ECHO_WINDOWS, NEAR_SECONDS, Governor, Window
+from transfer.plan.governor import (
+    DEFAULT_INITIAL,
+    FAR_SECONDS,
+    LONGEST_ECHO_WINDOWS,
+    NEAR_SECONDS,
+    TRIAL_WINDOWS,
+    Governor,
+    Window,
+)
 
 MB = 1_000_000
 SECONDS = 0.25
@@ -182,11 +190,30 @@ def test_parts_start_with_as_many_as_the_store_is_far(answer_seconds: float, lim
 @pytest.mark.parametrize("answer_seconds", [0.001, 0.1])
 def test_once_something_is_known_the_distance_says_nothing(answer_seconds: float) -> None:
     governor = Governor(DEFAULT_INITIAL)
-    governor.observe(Window(SECONDS, 10 * MB, 10, 1))
-    assert governor.expect(answer_seconds) == DEFAULT_INITIAL
+    governor.observe(Window(SECONDS, 10 * MB, 10, DEFAULT_INITIAL))
+    assert governor.expect(answer_seconds) == governor.limit
+    assert governor.limit in (DEFAULT_INITIAL, 2 * DEFAULT_INITIAL)
+    governor = Governor(DEFAULT_INITIAL)
+    governor.observe(Window(SECONDS, 10 * MB, 10, DEFAULT_INITIAL, slowdowns=1))
+    assert governor.expect(answer_seconds) == DEFAULT_INITIAL // 2
     governor = Governor(DEFAULT_INITIAL)
     governor.expect(0.015)
     assert governor.expect(answer_seconds) == DEFAULT_INITIAL
+
+
+@pytest.mark.parametrize("answer_seconds", [0.001, 0.1])
+def test_a_time_in_which_there_was_too_little_to_do_tells_nothing_of_the_level(answer_seconds: float) -> None:
+    governor = Governor(DEFAULT_INITIAL)
+    governor.observe(Window(SECONDS, 0, 0, 1))
+    assert governor.expect(answer_seconds) in (16, 48)
+
+
+@pytest.mark.parametrize("maximum", [1, 32])
+def test_where_no_more_can_be_tried_the_distance_changes_nothing(maximum: int) -> None:
+    governor = Governor(32, maximum=maximum)
+    assert governor.expect(FAR_SECONDS) == maximum
+    governor.observe(Window(SECONDS, 10 * MB, maximum, maximum))
+    assert governor.limit == maximum
 
 
 def test_a_start_with_more_goes_on_from_there_when_all_is_well() -> None:
@@ -259,6 +286,35 @@ def test_a_round_must_have_ended_before_more_are_tried_and_before_they_are_kept(
     # What the new ones hand to the system at once, before the store has taken it, is no gain.
     assert governor.observe(Window(SECONDS, 90 * MB, 31, 32)) == 32
     assert governor.observe(Window(SECONDS, 90 * MB, 1, 32)) == 64
+
+
+@pytest.mark.parametrize(("after", "kept"), [(80, 64), (41, 32)])
+def test_where_rounds_last_longer_than_a_trial_some_windows_stand_for_one(after: int, kept: int) -> None:
+    governor = Governor(32)
+    windows = 0
+    while governor.limit == 32:
+        governor.observe(Window(SECONDS, 40 * MB, 0, 32))
+        windows += 1
+    assert windows == TRIAL_WINDOWS + 1
+    for _ in range(TRIAL_WINDOWS + 1):
+        assert governor.limit == 64
+        governor.observe(Window(SECONDS, after * MB, 0, 64))
+    assert (governor.limit == 128) == (kept == 64)
+    assert (governor.limit == 32) == (kept == 32)
+
+
+def test_only_an_objection_that_lowers_the_limit_is_a_cut() -> None:
+    governor = Governor(32)
+    governor.observe(Window(SECONDS, 100 * MB, 32, 32))
+    assert (governor.limit, governor.cuts) == (64, 0)
+    governor.observe(Window(SECONDS, 100 * MB, 32, 64, slowdowns=1))
+    assert (governor.limit, governor.cuts) == (32, 1)
+    governor = Governor(16)
+    for _ in range(3):
+        governor.observe(Window(SECONDS, 100 * MB, 16, governor.limit))
+    governor.observe(Window(SECONDS, 1 * MB, 16, 32))
+    assert governor.cuts == 0
+    assert Governor.fixed(4).cuts == 0
 
 
 def test_a_doubling_that_clearly_costs_is_taken_back_soon() -> None:

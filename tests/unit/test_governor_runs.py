@@ -150,6 +150,11 @@ def pace_bound() -> Store:
     return Store(first_byte_seconds=0.03, lane_bytes_per_second=90 * MB, processor_bytes_per_second=1500 * MB)
 
 
+def slow_line_each() -> Store:
+    """A part takes more than a second: no round ends within a window."""
+    return Store(first_byte_seconds=0.1, lane_bytes_per_second=5 * MB)
+
+
 def processor_bound() -> Store:
     return Store(first_byte_seconds=0.002, request_seconds=150e-6, processor_bytes_per_second=1500 * MB)
 
@@ -167,6 +172,7 @@ def slow_above_32() -> Store:
         (pace_bound, PART, 640, (16, 64), 1.05),
         (processor_bound, 4 * KIB, 3000, (16, 32), 1.05),
         (processor_bound, PART, 128, (4, 16), 1.05),
+        (slow_line_each, PART, 512, (256,), 2.0),
         (slow_above_32, PART, 128, (32,), 1.2),
         (slow_above_32, PART, 640, (32,), 1.1),
         (slow_above_32, 4 * KIB, 2000, (32,), 1.15),

@@ -16,6 +16,7 @@ class ScriptedGovernor(Governor):
         super().__init__(initial)
         self._script = list(limits)
         self.windows: list[Window] = []
+        self.cuts_next = 0
         self.observed = asyncio.Event()
 
     def script(self, *limits: int) -> None:
@@ -24,6 +25,8 @@ class ScriptedGovernor(Governor):
 
     def observe(self, window: Window) -> int:
         self.windows.append(window)
+        self.cuts += self.cuts_next
+        self.cuts_next = 0
         if self._script:
             self.limit = self._script.pop(0)
         self.observed.set()
@@ -211,7 +214,7 @@ async def test_each_window_tells_what_happened_in_it() -> None:
         lanes.count_bytes(500)
         lanes.count_bytes(-100)
         lanes.count_request()
-        lanes.count_timeout()
+        lanes.count_timeout(asyncio.get_running_loop().time())
         lanes.count_slowdown(asyncio.get_running_loop().time())
     await governor.observed.wait()
     governor.observed.clear()
@@ -315,9 +318,10 @@ def test_requests_that_pause_count_up_to_the_number_of_lanes() -> None:
 
 
 def test_an_objection_to_a_request_of_before_the_last_cut_is_not_counted() -> None:
-    async def main() -> list[int]:
+    async def main() -> list[tuple[int, int]]:
         rounds = Rounds(8)
         rounds.governor.script(4)
+        rounds.governor.cuts_next = 1
         old = rounds.lanes.lane()
         async with old:
             await asyncio.sleep(0.01)
@@ -328,11 +332,28 @@ def test_an_objection_to_a_request_of_before_the_last_cut_is_not_counted() -> No
             async with new:
                 rounds.lanes.count_slowdown(old.began_seconds)
                 rounds.lanes.count_slowdown(new.began_seconds)
+                rounds.lanes.count_timeout(old.began_seconds)
+                rounds.lanes.count_timeout(new.began_seconds)
                 await asyncio.sleep(lanes_module.LONGEST_WINDOW_SECONDS)
+        rounds.lanes.stop()
+        return [(window.slowdowns, window.timeouts) for window in rounds.governor.windows]
+
+    assert run_in_virtual_time(main())[:2] == [(1, 0), (1, 1)]
+
+
+def test_an_objection_counts_when_the_limit_was_only_tried_out() -> None:
+    async def main() -> list[int]:
+        rounds = Rounds(8)
+        rounds.governor.script(5)
+        old = rounds.lanes.lane()
+        async with old:
+            await asyncio.sleep(2 * lanes_module.LONGEST_WINDOW_SECONDS)
+            assert rounds.lanes.limit == 5
+            rounds.lanes.count_slowdown(old.began_seconds)
         rounds.lanes.stop()
         return [window.slowdowns for window in rounds.governor.windows]
 
-    assert run_in_virtual_time(main())[:2] == [1, 1]
+    assert sum(run_in_virtual_time(main())) == 1
 
 
 def test_parts_begin_with_what_the_distance_of_the_store_allows() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.virtual_time import run_in_virtual_time
 from transfer.engine.retry_turns import RetryTurns
-from transfer.model.errors import WireError
+from transfer.model.errors import StoreError, TransferError, WireError
 from transfer.plan.retry import BACKOFF_CAP_SECONDS, RetryBudget
 
 
@@ -129,9 +129,9 @@ async def test_a_success_is_no_trouble_to_who_was_cancelled_before_it() -> None:
     await end_all([retriers[0], retriers[1], retriers[3]])
 
 
-async def _failing(turns: RetryTurns) -> None:
-    with pytest.raises(WireError), await turns.next():
-        raise WireError("broke")
+async def _failing(turns: RetryTurns, error: TransferError | None = None) -> None:
+    with pytest.raises(TransferError), await turns.next():
+        raise error or WireError("broke")
 
 
 def test_after_one_in_vain_the_others_wait_as_long_as_a_pause_can_be() -> None:
@@ -143,6 +143,23 @@ def test_after_one_in_vain_the_others_wait_as_long_as_a_pause_can_be() -> None:
         return asyncio.get_running_loop().time() - began_seconds
 
     assert run_in_virtual_time(seconds_waited()) == pytest.approx(BACKOFF_CAP_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("error", "waited_seconds"),
+    [
+        (StoreError("slower", status=503, code="SlowDown"), 0.0),
+        (StoreError("no such key", status=404, code="NoSuchKey"), 0.0),
+        (StoreError("broken", status=500, code="InternalError"), BACKOFF_CAP_SECONDS),
+    ],
+)
+def test_a_store_that_answers_is_in_no_trouble(error: StoreError, waited_seconds: float) -> None:
+    async def seconds_waited() -> float:
+        turns = RetryTurns(RetryBudget(capacity=0))
+        await asyncio.gather(*[_failing(turns, error) for _ in range(5)])
+        return asyncio.get_running_loop().time()
+
+    assert run_in_virtual_time(seconds_waited()) == pytest.approx(waited_seconds)
 
 
 def test_a_success_ends_the_trouble() -> None:

@@ -42,9 +42,11 @@ class Worker:
         self.pid = pid
         self.held = held
         self.share = 0
+        self.cuts = 0
 
-    def may_make(self, requests: int) -> None:
+    def may_make(self, requests: int, cuts: int) -> None:
         self.share = requests
+        self.cuts = cuts
 
 
 def shared(limit: int, *workers: Worker) -> tuple[SharedGovernor, Seen]:
@@ -135,3 +137,15 @@ def test_a_follower_tells_all_but_a_second_idle_window() -> None:
     idle, busy = Window(0.5, 0, 0, 0), window()
     assert [follower.observe(one) for one in (idle, busy, busy, idle, idle, busy)] == [7] * 6
     assert told == [busy, busy, idle, busy]
+
+
+def test_more_processes_than_lanes_do_not_look_like_the_time_before_a_cut() -> None:
+    workers = [Worker(pid) for pid in range(1, 8)]
+    governor = SharedGovernor(Governor(4, maximum=4), ignore_event)
+    governor.share_with(cast("list[Member]", workers))
+    assert sum(worker.share for worker in workers) + governor.limit == 8
+    for worker in workers:
+        governor.note(member(worker), window(in_use=1))
+    governor.observe(window(in_use=1, slowdowns=1))
+    assert (governor.total, governor.cuts) == (2, 1)
+    assert {worker.cuts for worker in workers} == {1}

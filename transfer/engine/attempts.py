@@ -234,7 +234,7 @@ class Attempts:
             return False
         if verdict in (Verdict.RETRY, Verdict.RETRY_FREE):
             if isinstance(error, StalledError):
-                self._lanes.count_timeout()
+                self._lanes.count_timeout(began_seconds)
             return True
         if verdict is Verdict.SLOW_DOWN:
             self._lanes.count_slowdown(began_seconds)

@@ -39,6 +39,7 @@ class Claim:
         self._on_finish: Final = on_finish
         self.has_upload = item.upload_id is not None
         self.may_have_upload = not item.is_new
+        self._is_joined = False
         self._journal = journal
         self._is_on_disk = True
 
@@ -55,7 +56,7 @@ class Claim:
 
     async def restart(self, identity: ItemIdentity) -> None:
         """Forget the parts: the item is another one now, or they are lost."""
-        self.has_upload = self.may_have_upload = False
+        self.has_upload = self.may_have_upload = self._is_joined = False
         if self._journal is not None:
             await self._journal.restart(self.item.id, identity)
 
@@ -78,16 +79,18 @@ class Claim:
     def note_completion(self) -> None:
         """The parts are joined: there is no upload any more, but an object of which something is known."""
         self.has_upload = False
-        self.may_have_upload = True
+        self._is_joined = True
 
     def leaves_nothing(self, error: TransferError) -> bool:
         """Whether an upload that failed so has left nothing to go on with, so that its item is given up for good.
 
-        That is so when the store has said that nothing is there, and when it was never asked: it was not reached, or
-        not understood.
+        That is so when the store has refused to begin one, and when it was never asked: it was not reached, or not
+        understood.
         """
         if self.has_upload:
             return False
+        if self._is_joined:
+            return not can_continue(error)
         if isinstance(error, SchemeError) and self.item.is_new:
             return True
         return isinstance(error, StoreError) or not self.may_have_upload or not can_continue(error)

@@ -37,6 +37,10 @@ class Governing(Protocol):
     def limit(self) -> int:
         """How many requests may be in flight now."""
 
+    @property
+    def cuts(self) -> int:
+        """How often that was lowered because the store objected."""
+
     def expect(self, answer_seconds: float) -> int:
         """Choose the start of a run of parts by the time of a request without a body; the limit from now on."""
 
@@ -101,7 +105,8 @@ class Lanes:
         self._may_end = False
         self._is_objected = False
         self._known_limit = governor.limit
-        self._lowered_seconds = 0.0
+        self._known_cuts = governor.cuts
+        self._cut_seconds = 0.0
         self._peak_in_use = 0
         self._work_bytes = 0
         self._requests = 0
@@ -197,9 +202,9 @@ class Lanes:
     def count_slowdown(self, began_seconds: float) -> None:
         """Count an answer that asked to slow down, to a request that began then, by the clock of the loop.
 
-        One that began before the limit was lowered objects to a number that is no longer asked for.
+        One that began before the last cut objects to a number that is no longer asked for.
         """
-        if began_seconds < self._lowered_seconds:
+        if began_seconds < self._cut_seconds:
             return
         self._slowdowns += 1
         if self._timer is not None and not self._is_objected:
@@ -215,9 +220,10 @@ class Lanes:
         """It asks for a lane again, or gives up."""
         self._pausing -= 1
 
-    def count_timeout(self) -> None:
-        """Count a request that stalled."""
-        self._timeouts += 1
+    def count_timeout(self, began_seconds: float) -> None:
+        """Count a request that began then and stalled; it objects as one that was asked to slow down does."""
+        if began_seconds >= self._cut_seconds:
+            self._timeouts += 1
 
     def _take(self) -> None:
         self._in_use += 1
@@ -229,14 +235,13 @@ class Lanes:
 
     def adopt_limit(self) -> None:
         """Do what the governor has come to say: tell it, and let in those who wait when there are more lanes now."""
-        before, after = self._known_limit, self._governor.limit
-        if after == before:
-            return
-        self._known_limit = after
-        if after < before:
-            self._lowered_seconds = asyncio.get_running_loop().time()
-        self._on_event(ConcurrencyChanged(after))
-        self._admit()
+        if self._known_cuts != self._governor.cuts:
+            self._known_cuts = self._governor.cuts
+            self._cut_seconds = asyncio.get_running_loop().time()
+        if self._known_limit != self._governor.limit:
+            self._known_limit = self._governor.limit
+            self._on_event(ConcurrencyChanged(self._known_limit))
+            self._admit()
 
     def _admit(self) -> None:
         if self._is_admitting:

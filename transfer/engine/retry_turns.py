@@ -10,7 +10,10 @@ from typing import Final
 import anyio
 
 from transfer.model.errors import TransferError
-from transfer.plan.retry import BACKOFF_CAP_SECONDS, RetryBudget
+from transfer.plan.retry import BACKOFF_CAP_SECONDS, RetryBudget, Verdict, verdict_of
+
+_BREAKS: Final = (Verdict.RETRY, Verdict.RETRY_FREE)
+"""No answer, or one that says that the store is broken."""
 
 
 class _Waiter:
@@ -28,7 +31,8 @@ class RetryTurns:
 
     One that nothing pays for costs a store in trouble little, and shows whether the trouble is over. Were there none,
     the last requests of a run, all of them refused, would wait for successes that nobody else can have. After one that
-    fails the others wait as long as a pause can be: an outage must not use up all their attempts at once.
+    breaks the others wait as long as a pause can be: an outage must not use up all their attempts at once. An answer,
+    even a refusal, is no outage: a store that asks for fewer requests gets them one at a time.
     """
 
     def __init__(self, budget: RetryBudget) -> None:
@@ -85,8 +89,8 @@ class RetryTurns:
     def _unpaid(self) -> Iterator[None]:
         try:
             yield
-        except TransferError:
-            self._is_in_trouble = True
+        except TransferError as error:
+            self._is_in_trouble = self._is_in_trouble or verdict_of(error) in _BREAKS
             raise
         finally:
             if self._waiting and not self._is_in_trouble:

@@ -10,8 +10,8 @@ with fewer than any other, and one far away tries half as many more at once. The
 doubles round by round. A round is a window in which as many requests ended as there are lanes; in it the new lanes have
 ended one request each and the old ones at least one more, so one such window is enough to see the double goodput of a
 store that latency or pace bounds. A round lasts as long as a request, so a store with 30 ms to its first byte has 256
-lanes after three of them; where windows end before a round does, no level is tried or kept without one. When a doubling
-does not clearly pay within some windows, the level before it comes back and the start is over.
+lanes after three of them; where windows end before a round does, several of them stand for it. When a doubling does not
+clearly pay within some windows, the level before it comes back and the start is over.
 
 **Afterwards** trials go both ways: up by half, kept when goodput rose by more than `GAIN`; down by a third, kept when
 it cost next to nothing, which mends a level that noise made too high. Pauses between trials double as they fail.
@@ -113,6 +113,11 @@ class Window:
     busy: float = 0.0
 
     @property
+    def is_objected(self) -> bool:
+        """Whether the store objected to what was in flight."""
+        return self.slowdowns > 0 or self.timeouts > 0
+
+    @property
     def goodput(self) -> float:
         """Bytes per second, each request counted as `REQUEST_COST_BYTES` more."""
         return (self.work_bytes + self.requests * REQUEST_COST_BYTES) / self.seconds
@@ -129,6 +134,7 @@ class Governor:
 
     Attributes:
         limit: How many requests may be in flight now; to be read alone.
+        cuts: How often it was lowered because the store objected.
     """
 
     def __init__(self, initial: int, minimum: int = 1, maximum: int = 256) -> None:
@@ -143,6 +149,7 @@ class Governor:
         self._maximum = maximum
         self._level = self._clamp(initial)
         self.limit = self._level
+        self.cuts = 0
         self._phase = _Phase.HOLD
         self._is_expecting = minimum < maximum
         self._is_starting = True
@@ -169,7 +176,7 @@ class Governor:
         return f"<Governor {self.limit} {self._phase.value} level={self._level} ceiling={self._ceiling}>"
 
     def expect(self, answer_seconds: float) -> int:
-        """Choose the start of a run of parts; ignored once a window has been seen.
+        """Choose the start of a run of parts; ignored once something is known of the level.
 
         Args:
             answer_seconds: How long the store took for the request before them, which had no body.
@@ -181,8 +188,8 @@ class Governor:
             self._is_expecting = False
             if answer_seconds <= NEAR_SECONDS:
                 self._level = self.limit = self._clamp(min(self._level, NEAR_INITIAL))
-            elif answer_seconds >= FAR_SECONDS:
-                self._try(self._clamp(int(self._level * TRIAL_FACTOR)))
+            elif answer_seconds >= FAR_SECONDS and self._raised_by(TRIAL_FACTOR) > self._level:
+                self._try(self._raised_by(TRIAL_FACTOR))
         return self.limit
 
     def observe(self, window: Window) -> int:
@@ -194,10 +201,9 @@ class Governor:
         if window.seconds <= 0:
             return self.limit
         self._age_ceiling()
-        self._is_expecting = False
         if self._is_echo_of_before(window):
             return self.limit
-        if window.slowdowns or window.timeouts:
+        if window.is_objected:
             self._back_off(window)
         elif window.in_use >= self.limit:
             self._requests += window.requests
@@ -214,6 +220,7 @@ class Governor:
         return is_echo
 
     def _judge(self, goodput: float, *, is_saturated: bool) -> None:
+        self._is_expecting = False
         self._samples.append(goodput)
         self._is_proven = True
         if self._phase is _Phase.RAISED:
@@ -224,7 +231,7 @@ class Governor:
         else:
             self._base = median(self._samples)
             self._hold_left -= 1
-            is_known = self._had_round or not self._is_starting
+            is_known = self._had_round or not self._is_starting or len(self._samples) > TRIAL_WINDOWS
             if self._hold_left <= 0 and is_known and not (is_saturated and self._upward):
                 self._begin_trial()
 
@@ -239,7 +246,7 @@ class Governor:
         elif len(self._samples) > TRIAL_WINDOWS:
             trial = self._trial_goodput()
             has_gained = may_accept and trial > self._base * GAIN
-            if has_gained and not self._is_starting:
+            if has_gained and (not self._is_starting or trial > self._base * CLEAR_GAIN):
                 self._accept(trial)
             else:
                 # A run that was just getting going tells too little to judge a small gain by: that is tried again.
@@ -307,6 +314,7 @@ class Governor:
         self._hold_windows = min(2 * self._hold_windows, LONGEST_HOLD_WINDOWS)
 
     def _back_off(self, window: Window) -> None:
+        self._is_expecting = False
         objected = min(self.limit, max(window.in_use, 1))
         if self._phase is not _Phase.RAISED or objected <= self._level:
             is_proven = self._is_proven or window.requests >= objected
@@ -314,6 +322,7 @@ class Governor:
             self._level = self._clamp(int(objected * factor))
             self._is_proven = False
             self._hold_windows = FIRST_HOLD_WINDOWS
+        self.cuts += self._level < self.limit
         self.limit = self._level
         if self._ceiling is not None and objected >= self._ceiling:
             # The store has not grown since.
@@ -331,7 +340,9 @@ class Governor:
             self._ceiling = None
 
     def _raised(self) -> int:
-        factor = START_FACTOR if self._is_starting else TRIAL_FACTOR
+        return self._raised_by(START_FACTOR if self._is_starting else TRIAL_FACTOR)
+
+    def _raised_by(self, factor: float) -> int:
         goal = max(self._level + 1, int(self._level * factor))
         if self._ceiling is not None:
             goal = min(goal, int(self._ceiling * CEILING_SHARE))

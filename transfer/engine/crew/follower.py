@@ -13,11 +13,13 @@ class Follower:
 
     Attributes:
         limit: How many requests the worker may have in flight.
+        cuts: How often the limit of all was lowered because the store objected.
     """
 
     def __init__(self, tell: Callable[[Window], None]) -> None:
         """Tell every window that is not like the one before it."""
         self.limit = 0
+        self.cuts = 0
         self._tell: Final = tell
         self._was_idle = True
 

@@ -57,6 +57,7 @@ class Member:
         self.pid: Final = forked.pid
         self.is_lost = False
         self.share = 0
+        self._cuts = 0
         self.held = 0
         self._hear: Final = hear
         self._channel: Final = Channel(forked.socket, REDUCERS, self._take, self._lost)
@@ -69,11 +70,11 @@ class Member:
         """Tell it something."""
         self._channel.send(message)
 
-    def may_make(self, requests: int) -> None:
-        """Set its share."""
-        if requests != self.share:
-            self.share = requests
-            self.send(Share(requests))
+    def may_make(self, requests: int, cuts: int) -> None:
+        """Set its share; `cuts` is how often that of all was lowered because the store objected."""
+        if (requests, cuts) != (self.share, self._cuts):
+            self.share, self._cuts = requests, cuts
+            self.send(Share(requests, cuts))
 
     def move(self, items: Sequence[SmallItem]) -> range:
         """Have it move items; the numbers by which it will speak of them."""

@@ -50,9 +50,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many requests may be in flight from now on."""
+    """How many requests may be in flight from now on, and how often the store has objected to those of all."""
 
     requests: int
+    cuts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ class SharedGovernor:
         """How many requests all may have in flight."""
         return self._governor.limit
 
+    @property
+    def cuts(self) -> int:
+        """How often that was lowered because the store objected."""
+        return self._governor.cuts
+
     def share_with(self, members: Sequence[Member]) -> None:
         """Share with these workers from now on; what others achieved counts no more."""
         self._members = members
@@ -58,14 +63,20 @@ class SharedGovernor:
         """Learn from the first process's window and the last ones of the others; its share from now on."""
         before = self._governor.limit
         seen = joined(window, tuple(self._windows.values()))
-        if seen.slowdowns or seen.timeouts:
+        if seen.is_objected:
             # Told at once, while what others have said is of the time before: all their lanes had part in it.
             elsewhere = sum(min(member.share, member.held) for member in self._members)
             seen = replace(seen, in_use=max(seen.in_use, window.in_use + elsewhere))
+        if self._has_more_processes_than_lanes():
+            # What is beyond the limit is there for good.
+            seen = replace(seen, in_use=min(seen.in_use, before))
         self._tell(before, self._governor.observe(seen))
         self._windows = {pid: replace(seen, slowdowns=0, timeouts=0) for pid, seen in self._windows.items()}
         self.divide()
         return self.limit
+
+    def _has_more_processes_than_lanes(self) -> bool:
+        return 1 + sum(member.held > 0 for member in self._members) > self._governor.limit
 
     def _tell(self, before: int, after: int) -> None:
         if after != before:
@@ -75,7 +86,7 @@ class SharedGovernor:
         """Give everyone who has something to do a share."""
         self.limit, *others = shares(self._governor.limit, [1, *(member.held for member in self._members)])
         for member, share in zip(self._members, others, strict=True):
-            member.may_make(share)
+            member.may_make(share, self.cuts)
 
 
 def joined(own: Window, others: Sequence[Window]) -> Window:

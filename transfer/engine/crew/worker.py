@@ -134,7 +134,7 @@ class _Worker:
         elif isinstance(order, CloseFile):
             self._parts.close(order)
         elif isinstance(order, Share):
-            self._governor.limit = order.requests
+            self._governor.limit, self._governor.cuts = order.requests, order.cuts
             self._lanes.adopt_limit()
         elif isinstance(order, Reached):
             self._context.attempts.note_reached()
