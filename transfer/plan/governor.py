@@ -238,7 +238,9 @@ class Governor:
     def _judge_raised(self, goodput: float) -> None:
         may_accept = 2 * self._saturated_windows <= len(self._samples)
         average = mean(self._samples)
-        if self._is_starting and self._had_round and may_accept and average >= self._base * CLEAR_GAIN:
+        # A start with more has nothing to be compared with: that nobody objects is enough.
+        is_known = self._had_round or not self._base
+        if self._is_starting and is_known and may_accept and average >= self._base * CLEAR_GAIN:
             self._accept(goodput)
         elif len(self._samples) > 1 and average < self._base * CLEAR_LOSS:
             self._is_starting = False
