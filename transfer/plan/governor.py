@@ -43,8 +43,8 @@ DEFAULT_INITIAL = 32
 """A GiB at 90 MB/s per connection is over before a second doubling: from 8 lanes it takes 1.2 times as long as with the
 best number from the start, from 32 lanes 1.01 times (simulated, with 1.5 GB/s for all)."""
 NEAR_SECONDS = 0.01
-"""SeaweedFS on the same machine took 3 to 10 ms to begin an upload or to tell an object's size, with the connection that
-was made for it."""
+"""SeaweedFS on the same machine took 3 to 10 ms to begin an upload or to tell an object's size, together with the
+connection that was made for it."""
 NEAR_INITIAL = 16
 """Parts to begin with at a store near by, whose processor or disk is the limit: 256 MiB up to SeaweedFS on the same two
 cores took 1.4, 1.5, 1.6 and 2.3 s with 8, 12, 16 and 32 of them, 4 GiB up to an endpoint that answers after 2 ms 1.48,
