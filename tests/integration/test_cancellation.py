@@ -27,6 +27,7 @@ from tests.integration.samples import (
     write_tree,
 )
 from transfer import Transfer, TransferOptions
+from transfer.model.events import ConcurrencyChanged
 from transfer.model.receipts import Outcome, Receipt
 from transfer.model.unfinished import UnfinishedItem
 
