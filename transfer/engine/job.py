@@ -85,7 +85,7 @@ class Claim:
         """Whether an upload that failed so has left nothing to go on with, so that its item is given up for good.
 
         That is so when the store has refused to begin one, and when it was never asked: it was not reached, or not
-        understood.
+        understood. Where the parts are joined, it is so when no later run can prove the object.
         """
         if self.has_upload:
             return False

@@ -27,7 +27,7 @@ class _Waiter:
 
 
 class RetryTurns:
-    """Repetitions within the budget of a run; beyond it one at a time, for as long as each of them succeeds.
+    """Repetitions within the budget of a run; beyond it one at a time, for as long as none of them breaks.
 
     One that nothing pays for costs a store in trouble little, and shows whether the trouble is over. Were there none,
     the last requests of a run, all of them refused, would wait for successes that nobody else can have. After one that

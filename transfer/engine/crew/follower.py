@@ -29,7 +29,7 @@ class Follower:
 
     def observe(self, window: Window) -> int:
         """See `Governor.observe`."""
-        is_idle = not (window.in_use or window.requests or window.slowdowns or window.timeouts)
+        is_idle = not (window.in_use or window.requests or window.is_objected)
         if not (is_idle and self._was_idle):
             self._tell(window)
         self._was_idle = is_idle
