@@ -155,7 +155,7 @@ class BotocoreAccess(Access):
         if style is not AddressingStyle.AUTO:
             s3["addressing_style"] = style.value
         return AioConfig(
-            # Its older way waits up to 16 s until it says that nobody is there.
+            # Its older way took up to 13 s to say that nobody is there, this one 1.5 to 2.7.
             retries={"mode": "standard"},
             signature_version="s3v4" if self._options.sign_request else UNSIGNED,
             s3=s3,
