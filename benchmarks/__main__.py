@@ -9,7 +9,6 @@ import argparse
 import importlib.util
 import json
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmarks.arguments import make_parser
 from benchmarks.campaign import SPARE_BYTES, Campaign, needed_bytes
 from benchmarks.endpoints import EndpointError
 from benchmarks.entrants import make_entrants
+from benchmarks.interrupts import raise_interrupts
 from benchmarks.measure import measure_floor
 from benchmarks.pattern import Pattern
 from benchmarks.peers.finding import DEFAULT_PEER_NAMES, SUBJECT, find_peers
@@ -34,7 +34,7 @@ def main() -> int:
     """Run the benchmarks; the exit code is 0 when every peer that is here did all its work, 1 otherwise."""
     parser = make_parser()
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    raise_interrupts()
     try:
         report = _run(arguments)
     except ValueError as error:
