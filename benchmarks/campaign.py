@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from benchmarks.downloads import download_problem, warm_memory
+from benchmarks.downloads import download_problem
 from benchmarks.endpoints import BUCKET, Endpoint
 from benchmarks.entrants import Entrant, label_of
 from benchmarks.measure import CommandFailedError, Measurement, measure
 from benchmarks.pattern import Pattern
 from benchmarks.peers.task import Task
-from benchmarks.room import free_bytes
+from benchmarks.room import free_bytes, warm_memory
 from benchmarks.workloads import Action, Workload
 
 SPARE_BYTES = 64 << 20
@@ -135,6 +135,8 @@ class Campaign:
         task = self._task(workload, one, key, source)
         mark = self.endpoint.mark()
         command = one.peer.commands.command(task)
+        if self.endpoint.keeps:
+            warm_memory(self.folder / "room", workload.total_bytes, self.pattern)
         try:
             sample = self._measure(one, command, task)
             problem = self.endpoint.upload_problem(workload, key, mark)

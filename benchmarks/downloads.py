@@ -1,4 +1,4 @@
-"""What a download left on the disk: whether it is all there, and room for the next one."""
+"""What a download left on the disk: whether it is all there."""
 
 from __future__ import annotations
 
@@ -26,19 +26,3 @@ def download_problem(workload: Workload, target: Path, pattern: Pattern) -> str:
     chosen = random.sample(numbers, min(COMPARED_FILES, tree.count))
     problems = (sampled_problem(pattern, paths[number], tree.size_bytes(number)) for number in chosen)
     return next(filter(None, problems), "")
-
-
-def warm_memory(path: Path, size_bytes: int, pattern: Pattern) -> None:
-    """Write a file of `size_bytes` and remove it, so that every run finds as much memory that is at hand.
-
-    A virtual machine hands memory that lies free for some seconds back to its host, and the first to touch it again
-    waits for its return: 1 GiB into a memory file system took 0.37 s in such memory that was at hand and 3.0 s
-    otherwise. Without this the figure tells who ran after a pause.
-
-    Raises:
-        OSError: There is no room.
-    """
-    try:
-        pattern.write(path, size_bytes)
-    finally:
-        path.unlink(missing_ok=True)

@@ -238,8 +238,10 @@ def _child_environment(folder: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def _running(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "server.log").open("wb") as log:
+        # A group of its own: a Ctrl-C in the terminal must not take it away from whoever still cleans up there.
         process = subprocess.Popen(
             command,
+            process_group=0,
             cwd=folder,
             env={**_child_environment(folder), **environment},
             stdin=subprocess.DEVNULL,
