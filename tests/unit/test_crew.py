@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.crew_worker import PlayedWorker, played
 from transfer.engine.context import Context
+from transfer.engine.crew import demand
 from transfer.engine.crew.crew import Crew, Means
 from transfer.engine.crew.once import OnceTold
 from transfer.engine.crew.orders import (
@@ -77,7 +78,7 @@ class Limiter:
 class Run:
     """What the first process has of a run, with one worker in it."""
 
-    def __init__(self, worker: PlayedWorker) -> None:
+    def __init__(self, worker: PlayedWorker, options: TransferOptions) -> None:
         self.worker = worker
         self.access = Rotated()
         self.store = S3Store(self.access, cast("ConnectionPool", None))
@@ -89,7 +90,7 @@ class Run:
             attempts=SimpleNamespace(limiter=self.limiter, note_reached=lambda: None, reached=False),
             progress=self.progress,
             on_event=OnceTold(self.events.append),
-            options=TransferOptions(),
+            options=options,
         )
 
     async def answer(self, question: Any) -> Any:
@@ -107,9 +108,9 @@ class Run:
 
 
 @asynccontextmanager
-async def begun() -> AsyncIterator[tuple[Run, Crew]]:
+async def begun(options: TransferOptions | None = None) -> AsyncIterator[tuple[Run, Crew]]:
     with played() as (forked, worker):
-        run = Run(worker)
+        run = Run(worker, options or TransferOptions())
         async with anyio.create_task_group() as tasks:
             means = Means(
                 SharedGovernor(Governor(8), run.events.append), run.access, cast("Context", run.context), tasks
@@ -201,3 +202,21 @@ async def test_a_lost_worker_is_told_once_and_taken_from_the_crew() -> None:
             await anyio.sleep(0)
         assert run.events == [Warned("a worker process has ended unexpectedly: the others do its work")]
         assert crew.limit == 8
+
+
+@pytest.mark.parametrize("asked_for", [None, 2])
+async def test_workers_that_are_of_no_use_get_nothing_unless_the_user_asked_for_them(
+    asked_for: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = anyio.Event()
+
+    def of_no_use(**_: object) -> bool:
+        looked.set()
+        return False
+
+    monkeypatch.setattr(demand, "are_workers_of_use", of_no_use)
+    async with begun(TransferOptions(processes=asked_for)) as (_, crew):
+        assert crew.has_use()
+        if asked_for is None:
+            await looked.wait()
+        assert crew.has_use() is (asked_for is not None)

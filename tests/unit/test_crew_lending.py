@@ -63,6 +63,7 @@ class Lending:
     worker: Worker
     told: list[Settled] = field(default_factory=list)
     has_ended: bool = False
+    is_of_use: bool = True
     on_told: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
@@ -70,7 +71,8 @@ class Lending:
             self.told.append(settled)
             self.on_told()
 
-        await lend(cast("Member", self.worker), self.backlog, small_item, settle, lambda: None)
+        worker = cast("Member", self.worker)
+        await lend(worker, self.backlog, small_item, settle, lambda: None, lambda: self.is_of_use)
         self.has_ended = True
 
     async def rest(self) -> list[str]:
@@ -115,6 +117,19 @@ async def test_a_worker_has_some_batches_in_hand_and_more_as_they_settle() -> No
         await anyio.wait_all_tasks_blocked()
         assert worker.lent == [str(number) for number in range(320)]
         assert [settled.number for settled in lending.told] == list(range(64))
+
+
+async def test_a_worker_that_is_of_no_use_is_given_no_more_until_it_is_woken() -> None:
+    async with begun([1] * 1000) as lending:
+        worker = lending.worker
+        lending.is_of_use = False
+        worker.settle(range(len(worker.lent)), Skip("file", "reason"))
+        await anyio.wait_all_tasks_blocked()
+        assert (len(lending.told), worker.lent) == (256, [str(number) for number in range(256)])
+        lending.is_of_use = True
+        worker.wake()
+        await anyio.wait_all_tasks_blocked()
+        assert worker.lent == [str(number) for number in range(512)]
 
 
 async def test_what_is_not_small_after_all_comes_back() -> None:

@@ -1,8 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from transfer.model.options import TransferOptions
-from transfer.plan.processes import MOST_AUTOMATIC, process_count, shares
+from transfer.plan.processes import MOST_AUTOMATIC, are_workers_of_use, process_count, shares
 
 CORES = st.integers(1, 256)
 WANTED = st.integers(1, 1000)
@@ -39,3 +40,23 @@ def test_all_who_have_something_to_do_share_evenly(limit: int, held: list[int]) 
     assert min(busy) >= 1
     assert max(busy) - min(busy) <= 1
     assert not any(idle)
+
+
+@pytest.mark.parametrize(
+    ("idle_cores", "used_cores", "were", "are"),
+    [
+        (0.0, 0.7, True, False),
+        (0.0, 0.9, False, False),
+        (0.3, 0.7, False, False),
+        (0.9, 1.0, False, True),
+        (6.0, 0.1, False, True),
+        (0.0, 1.0, False, True),
+        (0.0, 1.5, True, True),
+        (0.4, 1.0, True, True),
+        (1.6, 0.2, True, True),
+    ],
+)
+def test_workers_are_of_use_where_processors_are_idle_or_one_would_not_do(
+    idle_cores: float, used_cores: float, were: bool, are: bool
+) -> None:
+    assert are_workers_of_use(idle_cores, used_cores, were=were) is are

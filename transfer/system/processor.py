@@ -8,6 +8,8 @@ from typing import Final
 
 _SCHEDULER_STATISTICS: Final = "/proc/self/schedstat"
 """Linux: nanoseconds on a processor, nanoseconds ready and waiting for one, and turns, of the main thread."""
+_UPTIME: Final = "/proc/uptime"
+"""Linux: seconds since the start, and seconds that processors were idle (proc(5))."""
 _QUOTA: Final = "/sys/fs/cgroup/cpu.max"
 
 
@@ -24,6 +26,28 @@ def _delayed_seconds() -> float:
     try:
         with open(_SCHEDULER_STATISTICS, "rb") as file:
             return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def idle_seconds() -> float | None:
+    """The time in which processors of this machine had nothing to do, all together, in hundredths of a second.
+
+    Returns:
+        Seconds since some moment; the difference of two readings counts. None where the system does not tell.
+    """
+    try:
+        with open(_UPTIME, "rb") as file:
+            return float(file.read().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def thread_seconds(pid: int) -> float:
+    """The time for which the main thread of a process has computed; 0 when there is no such process any more."""
+    try:
+        with open(f"/proc/{pid}/schedstat", "rb") as file:
+            return int(file.read().split()[0]) / 1e9
     except (OSError, ValueError, IndexError):
         return 0.0
 

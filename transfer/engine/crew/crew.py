@@ -13,6 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from transfer.engine.context import Context
+from transfer.engine.crew.demand import Demand
 from transfer.engine.crew.member import Member
 from transfer.engine.crew.orders import (
     Answer,
@@ -64,11 +65,16 @@ class Crew:
         for member in self.members:
             member.send(setup)
         means.governor.share_with(self.members)
+        self._demand: Final = Demand(means.tasks, lambda: [one.pid for one in self.members], self._wake_members)
 
     @property
     def limit(self) -> int:
         """How many requests all processes may have in flight."""
         return self._means.governor.total
+
+    def has_use(self) -> bool:
+        """Whether workers should be given more to do: always when the user has said how many processes there are."""
+        return self._means.context.options.processes is not None or self._demand.exists()
 
     def note_work(self) -> None:
         """Somebody who had nothing to do may have something now."""
@@ -88,6 +94,10 @@ class Crew:
             async with anyio.create_task_group() as tasks:
                 for member in members:
                     tasks.start_soon(member.aclose)
+
+    def _wake_members(self) -> None:
+        for member in self.members:
+            member.wake()
 
     def _tell_reached(self) -> None:
         if not self._is_reach_told:

@@ -65,7 +65,9 @@ def lend_to_all(
         await tell(settled.outcome)
 
     for member in crew.members:
-        tasks.start_soon(lend, member, backlog, lambda thing: small_item(item_of(thing)), settle, crew.note_work)
+        tasks.start_soon(
+            lend, member, backlog, lambda thing: small_item(item_of(thing)), settle, crew.note_work, crew.has_use
+        )
 
 
 async def lend(
@@ -74,6 +76,7 @@ async def lend(
     item_of: Callable[[T], SmallItem | None],
     settle: Callable[[Settled], Awaitable[None]],
     note_work: Callable[[], None],
+    may_lend: Callable[[], bool],
 ) -> None:
     """Have a worker move what it has room for until nothing is left to lend.
 
@@ -83,6 +86,7 @@ async def lend(
         item_of: What of it can be lent.
         settle: Told what became of each that was moved or has failed.
         note_work: Told when the worker has something to do, after it had nothing.
+        may_lend: Whether it should be given more; the worker is woken when that changes.
     """
     lent: dict[int, T] = {}
     backlog.listeners.append(member.wake)
@@ -97,7 +101,8 @@ async def lend(
         if member.is_lost:
             break
         room = max(LENT_BATCHES * BATCH_ITEMS, 2 * member.share) - len(lent)
-        things = backlog.lend(BATCH_ITEMS, lambda thing: item_of(thing) is not None) if room >= BATCH_ITEMS else []
+        has_room = room >= BATCH_ITEMS and may_lend()
+        things = backlog.lend(BATCH_ITEMS, lambda thing: item_of(thing) is not None) if has_room else []
         if things:
             items = [item for item in map(item_of, things) if item is not None]
             lent.update(zip(member.move(items), things, strict=True))

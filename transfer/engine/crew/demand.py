@@ -1,0 +1,107 @@
+"""Whether worker processes are of use now: looked at again and again, from when there is something for them to do.
+
+It only watches the processors of the machine; what follows from that is decided in `transfer.plan.processes`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+
+from transfer.model.values import dataclass
+from transfer.plan.processes import are_workers_of_use
+from transfer.system import processor
+
+FIRST_LOOK_SECONDS: Final = 0.05
+"""After so long what a store does for a run shows: a run of a second or two has no time to lose."""
+LOOK_SECONDS: Final = 0.2
+"""Every later look: the system counts in hundredths of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What processors have done since some moment, in seconds.
+
+    Attributes:
+        clock_seconds: The time it was.
+        idle_seconds: In which they had nothing to do, all together.
+        used_seconds: That the processes of this run have computed.
+    """
+
+    clock_seconds: float
+    idle_seconds: float
+    used_seconds: float
+
+
+Read = Callable[[Sequence[int]], Reading | None]
+"""Reads what this process and those of these ids have used."""
+
+
+def read(pids: Sequence[int]) -> Reading | None:
+    """Read what this process and its workers have used; None where the system does not tell what is idle."""
+    idle_seconds = processor.idle_seconds()
+    if idle_seconds is None:
+        return None
+    used_seconds = time.process_time() + sum(map(processor.thread_seconds, pids))
+    return Reading(time.monotonic(), idle_seconds, used_seconds)
+
+
+class Demand:
+    """Says whether workers are of use: they are until a look tells otherwise.
+
+    Nothing is looked at before `exists` is asked for the first time, that is before there is work to be given away.
+    """
+
+    def __init__(
+        self, tasks: TaskGroup, pids: Callable[[], Sequence[int]], on_rise: Callable[[], None], read: Read = read
+    ) -> None:
+        """Prepare.
+
+        Args:
+            tasks: Where it watches.
+            pids: The workers that are alive; without any it watches no more.
+            on_rise: Told when workers have come to be of use again.
+            read: How processors are read.
+        """
+        self._tasks: Final = tasks
+        self._pids: Final = pids
+        self._on_rise: Final = on_rise
+        self._read: Final = read
+        self._is_watching = False
+        self._exists = True
+
+    def exists(self) -> bool:
+        """Whether workers are of use now; for who has something to give them."""
+        if not self._is_watching:
+            self._is_watching = True
+            self._tasks.start_soon(self._watch)
+        return self._exists
+
+    async def _watch(self) -> None:
+        pause_seconds = FIRST_LOOK_SECONDS
+        before = self._read(self._pids())
+        while before is not None and self._pids():
+            await anyio.sleep(pause_seconds)
+            pause_seconds = LOOK_SECONDS
+            now = self._read(self._pids())
+            if now is None:
+                return
+            self._judge(before, now)
+            before = now
+
+    def _judge(self, before: Reading, now: Reading) -> None:
+        seconds = now.clock_seconds - before.clock_seconds
+        existed, self._exists = (
+            self._exists,
+            are_workers_of_use(
+                idle_cores=(now.idle_seconds - before.idle_seconds) / seconds,
+                used_cores=(now.used_seconds - before.used_seconds) / seconds,
+                were=self._exists,
+            ),
+        )
+        if self._exists and not existed:
+            self._on_rise()
