@@ -205,7 +205,7 @@ async def test_a_lost_worker_is_told_once_and_taken_from_the_crew() -> None:
 
 
 @pytest.mark.parametrize("asked_for", [None, 2])
-async def test_workers_that_are_of_no_use_get_nothing_unless_the_user_asked_for_them(
+async def test_workers_that_are_of_no_use_get_no_items_unless_the_user_asked_for_them(
     asked_for: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = anyio.Event()
@@ -216,7 +216,7 @@ async def test_workers_that_are_of_no_use_get_nothing_unless_the_user_asked_for_
 
     monkeypatch.setattr(demand, "are_workers_of_use", of_no_use)
     async with begun(TransferOptions(processes=asked_for)) as (_, crew):
-        assert crew.has_use()
+        assert crew.wants_items()
         if asked_for is None:
             await looked.wait()
-        assert crew.has_use() is (asked_for is not None)
+        assert crew.wants_items() is (asked_for is not None)

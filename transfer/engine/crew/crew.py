@@ -72,8 +72,8 @@ class Crew:
         """How many requests all processes may have in flight."""
         return self._means.governor.total
 
-    def has_use(self) -> bool:
-        """Whether workers should be given more to do: always when the user has said how many processes there are."""
+    def wants_items(self) -> bool:
+        """Whether workers should be given small items: always when the user has said how many processes there are."""
         return self._means.context.options.processes is not None or self._demand.exists()
 
     def note_work(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether worker processes are of use now: looked at again and again, from when there is something for them to do.
+"""Whether worker processes are of use for small items now: looked at again and again, once there are some to be lent.
 
 It only watches the processors of the machine; what follows from that is decided in `transfer.plan.processes`.
 """
@@ -95,13 +95,11 @@ class Demand:
 
     def _judge(self, before: Reading, now: Reading) -> None:
         seconds = now.clock_seconds - before.clock_seconds
-        existed, self._exists = (
-            self._exists,
-            are_workers_of_use(
-                idle_cores=(now.idle_seconds - before.idle_seconds) / seconds,
-                used_cores=(now.used_seconds - before.used_seconds) / seconds,
-                were=self._exists,
-            ),
+        existed = self._exists
+        self._exists = are_workers_of_use(
+            idle_cores=(now.idle_seconds - before.idle_seconds) / seconds,
+            used_cores=(now.used_seconds - before.used_seconds) / seconds,
+            were=existed,
         )
         if self._exists and not existed:
             self._on_rise()

@@ -66,7 +66,7 @@ def lend_to_all(
 
     for member in crew.members:
         tasks.start_soon(
-            lend, member, backlog, lambda thing: small_item(item_of(thing)), settle, crew.note_work, crew.has_use
+            lend, member, backlog, lambda thing: small_item(item_of(thing)), settle, crew.note_work, crew.wants_items
         )
 
 

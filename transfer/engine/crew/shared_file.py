@@ -62,10 +62,10 @@ class SharedFile:
             self._held_here -= 1
 
     async def _done_elsewhere(self, part: PartToSend | RangeToFetch, tally: Tally) -> PartDone | None:
-        """Have a worker do it; None when none has room or is of use, or the one that had is lost."""
+        """Have a worker do it; None when none has room, or the one that had is lost."""
         crew = self._context.crew
         member = min(crew.members, key=lambda one: one.held, default=None) if crew is not None else None
-        if crew is None or member is None or member.held >= self._held_here or not crew.has_use():
+        if crew is None or member is None or member.held >= self._held_here:
             return None
         try:
             done = await member.do(part, self._number_at(member), crew.note_work)
