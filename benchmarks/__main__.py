@@ -17,7 +17,7 @@ from benchmarks.arguments import make_parser
 from benchmarks.campaign import SPARE_BYTES, Campaign, needed_bytes
 from benchmarks.endpoints import EndpointError
 from benchmarks.entrants import make_entrants
-from benchmarks.interrupts import raise_interrupts
+from benchmarks.interrupts import raise_interrupts, raise_lost
 from benchmarks.measure import measure_floor
 from benchmarks.pattern import Pattern
 from benchmarks.peers.finding import DEFAULT_PEER_NAMES, SUBJECT, find_peers
@@ -37,6 +37,7 @@ def main() -> int:
     raise_interrupts()
     try:
         report = _run(arguments)
+        raise_lost()
     except ValueError as error:
         parser.error(str(error))
     except EndpointError as error:

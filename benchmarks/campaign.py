@@ -6,6 +6,7 @@ failure is a result like others and never stops the rest.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -135,8 +136,8 @@ class Campaign:
         task = self._task(workload, one, key, source)
         mark = self.endpoint.mark()
         command = one.peer.commands.command(task)
-        if self.endpoint.keeps:
-            warm_memory(self.folder / "room", workload.total_bytes, self.pattern)
+        if self.endpoint.keeps and command is not None:
+            self._warm_memory(self.folder, workload)
         try:
             sample = self._measure(one, command, task)
             problem = self.endpoint.upload_problem(workload, key, mark)
@@ -155,7 +156,7 @@ class Campaign:
         try:
             if workload.is_tree:
                 target.mkdir()
-            warm_memory(folder / "room", workload.total_bytes, self.pattern)
+            self._warm_memory(folder, workload)
             sample = self._measure(one, command, task)
             problem = download_problem(workload, target, self.pattern)
         finally:
@@ -163,6 +164,11 @@ class Campaign:
         if problem:
             raise CommandFailedError(command or [], problem)
         return sample
+
+    def _warm_memory(self, folder: Path, workload: Workload) -> None:
+        # Where there is no room for that, the run itself tells whether there is enough for it.
+        with contextlib.suppress(OSError):
+            warm_memory(folder / "room", workload.total_bytes, self.pattern)
 
     def _list(self, workload: Workload, one: Entrant, key: str) -> Measurement:
         task = self._task(workload, one, key)

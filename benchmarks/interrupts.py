@@ -2,7 +2,7 @@
 
 Owns the handlers of both while the harness runs. Python raises KeyboardInterrupt in whatever the main thread is
 doing; where that is a finaliser or a callback of the interpreter, the exception goes nowhere. So an interrupt is
-remembered too, and raised again where the next process would be started.
+remembered too, and raised again where the next process would be started and when all is done.
 """
 
 from __future__ import annotations
@@ -11,44 +11,48 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, NoReturn
 
-_NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
-_arrived: Final[list[int]] = []
-"""Signals since the start: a process has one table of handlers, and this belongs to it."""
+_arrived: list[int] = []
+_held = 0
+"""Blocks that hold interrupts back now. A process has one table of handlers, and this belongs to it."""
 
 
 def raise_interrupts() -> None:
     """Make SIGINT and SIGTERM raise KeyboardInterrupt from now on; one that the process was started to ignore stays."""
-    for number in _NUMBERS:
+    for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+
+
+def raise_lost() -> None:
+    """Raise what has arrived until now, if it was lost.
+
+    Raises:
+        KeyboardInterrupt: One has arrived.
+    """
+    if _arrived:
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def deferred_interrupts() -> Iterator[None]:
     """Hold interrupts back while the block runs, since before its process's handle is kept there is no safe moment.
 
+    Only those that `raise_interrupts` has taken over.
+
     Raises:
         KeyboardInterrupt: At the end of the block: one arrived meanwhile, or earlier and was lost.
     """
-    before = {number: signal.getsignal(number) for number in _NUMBERS}
-    for number in _NUMBERS:
-        if before[number] is not signal.SIG_IGN:
-            signal.signal(number, _remember)
+    global _held  # noqa: PLW0603 - what the process's handler looks at
+    _held += 1
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if _arrived:
-        raise KeyboardInterrupt
+        _held -= 1
+    raise_lost()
 
 
-def _remember(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the form of a signal's handler
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the form of a signal's handler
     _arrived.append(number)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    _remember(number, frame)
-    raise KeyboardInterrupt
+    if not _held:
+        raise KeyboardInterrupt

@@ -24,9 +24,9 @@ PART_BYTES = 16 << 20
 LONGEST_FOLDER_CHARACTERS = 60
 """Stores make sockets below their folder, and unix(7) allows 107 characters for the path of one."""
 SERVERS: dict[str, Callable[[], ServerProcess]] = {
-    "moto": MotoServer,
+    "moto": partial(MotoServer, own_group=True),
     # Seven volumes at once are its own default; of small ones, making the next is much of what is measured.
-    "seaweedfs": partial(SeaweedServer, volume_mebibytes=1024, volumes_at_once=7),
+    "seaweedfs": partial(SeaweedServer, own_group=True, volume_mebibytes=1024, volumes_at_once=7),
 }
 
 

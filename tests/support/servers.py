@@ -95,11 +95,16 @@ def free_ports(count: int) -> list[int]:
 
 
 class ServerProcess(ABC):
-    """One server as a context manager: entering starts it and waits until it serves, leaving ends it."""
+    """One server as a context manager: entering starts it and waits until it serves, leaving ends it.
+
+    In a process group of its own a Ctrl-C in the terminal does not take it away from who still cleans up there; it does
+    not end with its group either, when that is killed.
+    """
 
     name: ClassVar[str]
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_group: bool = False) -> None:
+        self._own_group = own_group
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> S3Server:
@@ -132,7 +137,7 @@ class ServerProcess(ABC):
         (port,) = free_ports(1)
         command = self._command(folder, port)
         server = S3Server(self.name, f"http://127.0.0.1:{port}")
-        process = self._cleanup.enter_context(_running(command, folder, self._environment()))
+        process = self._cleanup.enter_context(_running(command, folder, self._environment(), own_group=self._own_group))
         _wait_until_ready(server, process, folder)
         return server
 
@@ -146,8 +151,8 @@ class SeaweedServer(ServerProcess):
 
     name = "seaweedfs"
 
-    def __init__(self, *, volume_mebibytes: int = 64, volumes_at_once: int = 1) -> None:
-        super().__init__()
+    def __init__(self, *, own_group: bool = False, volume_mebibytes: int = 64, volumes_at_once: int = 1) -> None:
+        super().__init__(own_group=own_group)
         self._volume_mebibytes = volume_mebibytes
         self._volumes_at_once = volumes_at_once
 
@@ -236,12 +241,13 @@ def _child_environment(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def _running(
+    command: list[str], folder: Path, environment: dict[str, str], *, own_group: bool
+) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "server.log").open("wb") as log:
-        # A group of its own: a Ctrl-C in the terminal must not take it away from whoever still cleans up there.
         process = subprocess.Popen(
             command,
-            process_group=0,
+            process_group=0 if own_group else None,
             cwd=folder,
             env={**_child_environment(folder), **environment},
             stdin=subprocess.DEVNULL,

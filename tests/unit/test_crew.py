@@ -78,10 +78,10 @@ class Limiter:
 class Run:
     """What the first process has of a run, with one worker in it."""
 
-    def __init__(self, worker: PlayedWorker, options: TransferOptions) -> None:
+    def __init__(self, worker: PlayedWorker, options: TransferOptions, *, is_store_here: bool) -> None:
         self.worker = worker
         self.access = Rotated()
-        self.store = S3Store(self.access, cast("ConnectionPool", None))
+        self.store = S3Store(self.access, cast("ConnectionPool", SimpleNamespace(is_peer_here=is_store_here)))
         self.limiter = Limiter()
         self.progress = Progress(bytes_moved=5)
         self.events: list[Event] = []
@@ -108,9 +108,11 @@ class Run:
 
 
 @asynccontextmanager
-async def begun(options: TransferOptions | None = None) -> AsyncIterator[tuple[Run, Crew]]:
+async def begun(
+    options: TransferOptions | None = None, *, is_store_here: bool = True
+) -> AsyncIterator[tuple[Run, Crew]]:
     with played() as (forked, worker):
-        run = Run(worker, options or TransferOptions())
+        run = Run(worker, options or TransferOptions(), is_store_here=is_store_here)
         async with anyio.create_task_group() as tasks:
             means = Means(
                 SharedGovernor(Governor(8), run.events.append), run.access, cast("Context", run.context), tasks
@@ -204,9 +206,9 @@ async def test_a_lost_worker_is_told_once_and_taken_from_the_crew() -> None:
         assert crew.limit == 8
 
 
-@pytest.mark.parametrize("asked_for", [None, 2])
-async def test_workers_that_are_of_no_use_get_no_items_unless_the_user_asked_for_them(
-    asked_for: int | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("asked_for", "is_store_here"), [(None, True), (2, True), (None, False)])
+async def test_workers_that_are_of_no_use_get_no_items_unless_asked_for_or_the_store_is_elsewhere(
+    asked_for: int | None, is_store_here: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = anyio.Event()
 
@@ -215,8 +217,9 @@ async def test_workers_that_are_of_no_use_get_no_items_unless_the_user_asked_for
         return False
 
     monkeypatch.setattr(demand, "are_workers_of_use", of_no_use)
-    async with begun(TransferOptions(processes=asked_for)) as (_, crew):
+    is_watched = is_store_here and asked_for is None
+    async with begun(TransferOptions(processes=asked_for), is_store_here=is_store_here) as (_, crew):
         assert crew.wants_items()
-        if asked_for is None:
+        if is_watched:
             await looked.wait()
-        assert crew.wants_items() is (asked_for is not None)
+        assert crew.wants_items() is not is_watched

@@ -64,6 +64,7 @@ class Lending:
     told: list[Settled] = field(default_factory=list)
     has_ended: bool = False
     is_of_use: bool = True
+    is_asked: bool = False
     on_told: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
@@ -71,8 +72,11 @@ class Lending:
             self.told.append(settled)
             self.on_told()
 
-        worker = cast("Member", self.worker)
-        await lend(worker, self.backlog, small_item, settle, lambda: None, lambda: self.is_of_use)
+        def may_lend() -> bool:
+            self.is_asked = True
+            return self.is_of_use
+
+        await lend(cast("Member", self.worker), self.backlog, small_item, settle, lambda: None, may_lend)
         self.has_ended = True
 
     async def rest(self) -> list[str]:
@@ -107,6 +111,7 @@ def names(*ranges: range) -> list[str]:
 async def test_a_few_items_are_not_worth_it() -> None:
     async with begun([1] * (LENT_FROM - 1)) as lending:
         assert (lending.worker.lent, lending.has_ended) == ([], True)
+        assert not lending.is_asked
 
 
 async def test_a_worker_has_some_batches_in_hand_and_more_as_they_settle() -> None:

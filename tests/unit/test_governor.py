@@ -222,6 +222,15 @@ def test_a_start_with_more_goes_on_from_there_when_all_is_well() -> None:
     assert governor.observe(Window(SECONDS, 10 * MB, 48, 48)) == 96
 
 
+@pytest.mark.parametrize("answer_seconds", [0.015, 3.0])
+def test_as_long_as_nothing_moves_no_trial_is_kept(answer_seconds: float) -> None:
+    governor = Governor(DEFAULT_INITIAL)
+    start = governor.expect(answer_seconds)
+    limits = [governor.observe(Window(SECONDS, 0, 0, governor.limit)) for _ in range(40)]
+    assert max(limits) <= max(start, 2 * DEFAULT_INITIAL)
+    assert min(limits) >= DEFAULT_INITIAL // 2
+
+
 def test_an_objection_to_a_start_with_more_brings_the_usual_start_back() -> None:
     governor = Governor(DEFAULT_INITIAL)
     governor.expect(FAR_SECONDS)

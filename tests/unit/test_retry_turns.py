@@ -4,8 +4,15 @@ import pytest
 
 from tests.support.virtual_time import run_in_virtual_time
 from transfer.engine.retry_turns import RetryTurns
-from transfer.model.errors import StoreError, TransferError, WireError
-from transfer.plan.retry import BACKOFF_CAP_SECONDS, RetryBudget
+from transfer.model.errors import ChecksumMismatchError, StoreError, TransferError, WireError
+from transfer.plan.retry import BACKOFF_CAP_SECONDS, RetryBudget, Verdict, verdict_of
+
+
+def closed_while_idle() -> WireError:
+    error = WireError("closed")
+    error.reused = True
+    assert verdict_of(error) is Verdict.RETRY_FREE
+    return error
 
 
 class Retrier:
@@ -150,10 +157,14 @@ def test_after_one_in_vain_the_others_wait_as_long_as_a_pause_can_be() -> None:
     [
         (StoreError("slower", status=503, code="SlowDown"), 0.0),
         (StoreError("no such key", status=404, code="NoSuchKey"), 0.0),
+        (StoreError("again", status=409, code="OperationAborted"), 0.0),
+        (ChecksumMismatchError("other bytes"), 0.0),
+        (closed_while_idle(), 0.0),
+        (WireError("cut"), BACKOFF_CAP_SECONDS),
         (StoreError("broken", status=500, code="InternalError"), BACKOFF_CAP_SECONDS),
     ],
 )
-def test_a_store_that_answers_is_in_no_trouble(error: StoreError, waited_seconds: float) -> None:
+def test_what_is_no_outage_makes_nobody_wait(error: TransferError, waited_seconds: float) -> None:
     async def seconds_waited() -> float:
         turns = RetryTurns(RetryBudget(capacity=0))
         await asyncio.gather(*[_failing(turns, error) for _ in range(5)])

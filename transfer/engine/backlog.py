@@ -83,6 +83,11 @@ class Backlog(Generic[T]):
         """Whether there will never be anything to lend any more."""
         return self._is_closed or (self._has_ended and len(self._found) < LENT_FROM)
 
+    @property
+    def has_enough_to_lend(self) -> bool:
+        """Whether so many wait that some may be given away."""
+        return len(self._found) >= LENT_FROM
+
     def lend(self, most: int, may_go: Callable[[T], bool]) -> list[T]:
         """Give some away, up to a number, when enough of them wait; none while there are few.
 
@@ -94,7 +99,7 @@ class Backlog(Generic[T]):
             Those that `return_` must be told of when they are done.
         """
         lent: list[T] = []
-        while most and not lent and len(self._found) >= LENT_FROM and len(self._kept) < BACKLOG_ITEMS:
+        while most and not lent and self.has_enough_to_lend and len(self._kept) < BACKLOG_ITEMS:
             for item in self._popped(self._found, most):
                 (lent if may_go(item) else self._kept).append(item)
         self._lent += len(lent)

@@ -9,11 +9,8 @@ from typing import Final
 
 import anyio
 
-from transfer.model.errors import TransferError
+from transfer.model.errors import StoreError, TransferError, WireError
 from transfer.plan.retry import BACKOFF_CAP_SECONDS, RetryBudget, Verdict, verdict_of
-
-_BREAKS: Final = (Verdict.RETRY, Verdict.RETRY_FREE)
-"""No answer, or one that says that the store is broken."""
 
 
 class _Waiter:
@@ -90,10 +87,20 @@ class RetryTurns:
         try:
             yield
         except TransferError as error:
-            self._is_in_trouble = self._is_in_trouble or verdict_of(error) in _BREAKS
+            self._is_in_trouble = self._is_in_trouble or _is_outage(error)
             raise
         finally:
             if self._waiting and not self._is_in_trouble:
                 self._give(self._unpaid())
             else:
                 self._has_unpaid = False
+
+
+def _is_outage(error: TransferError) -> bool:
+    """Whether a repetition got no answer, or one that says that the store is broken; it is repeated once more.
+
+    A connection that was closed while it was idle says nothing of the store, nor do bytes that were wrong.
+    """
+    if verdict_of(error) is not Verdict.RETRY:
+        return False
+    return error.status >= 500 if isinstance(error, StoreError) else isinstance(error, WireError)

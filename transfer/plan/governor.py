@@ -153,6 +153,7 @@ class Governor:
         self._phase = _Phase.HOLD
         self._is_expecting = minimum < maximum
         self._is_starting = True
+        self._begins_raised = False
         self._is_proven = False
         self._upward = True
         self._base = 0.0
@@ -190,6 +191,7 @@ class Governor:
                 self._level = self.limit = self._clamp(min(self._level, NEAR_INITIAL))
             elif answer_seconds >= FAR_SECONDS and self._raised_by(TRIAL_FACTOR) > self._level:
                 self._try(self._raised_by(TRIAL_FACTOR))
+                self._begins_raised = True
         return self.limit
 
     def observe(self, window: Window) -> int:
@@ -239,7 +241,7 @@ class Governor:
         may_accept = 2 * self._saturated_windows <= len(self._samples)
         average = mean(self._samples)
         # A start with more has nothing to be compared with: that nobody objects is enough.
-        is_known = self._had_round or not self._base
+        is_known = self._had_round or (self._begins_raised and average > 0)
         if self._is_starting and is_known and may_accept and average >= self._base * CLEAR_GAIN:
             self._accept(goodput)
         elif len(self._samples) > 1 and average < self._base * CLEAR_LOSS:
@@ -260,7 +262,7 @@ class Governor:
             self._reject(next_upward=True)
         elif len(self._samples) > TRIAL_WINDOWS:
             trial = self._trial_goodput()
-            if trial >= self._base * LOSS:
+            if 0 < self._base * LOSS <= trial:
                 self._accept(trial)
             else:
                 self._reject(next_upward=True)
@@ -275,6 +277,7 @@ class Governor:
 
     def _accept(self, goodput: float) -> None:
         was_raised = self._phase is _Phase.RAISED
+        self._begins_raised = False
         self._level = self.limit
         self._base = goodput
         self._hold_windows = FIRST_HOLD_WINDOWS
@@ -306,6 +309,7 @@ class Governor:
 
     def _hold(self, windows: int) -> None:
         self._phase = _Phase.HOLD
+        self._begins_raised = False
         self._requests = 0
         self._hold_left = windows
         self._samples.clear()

@@ -8,8 +8,9 @@ from typing import Final
 
 _SCHEDULER_STATISTICS: Final = "/proc/self/schedstat"
 """Linux: nanoseconds on a processor, nanoseconds ready and waiting for one, and turns, of the main thread."""
-_UPTIME: Final = "/proc/uptime"
-"""Linux: seconds since the start, and seconds that processors were idle (proc(5))."""
+_STATISTICS: Final = "/proc/stat"
+"""Linux: what all processors have done with their time (proc(5))."""
+_CPUCLOCK_SCHED: Final = 2
 _QUOTA: Final = "/sys/fs/cgroup/cpu.max"
 
 
@@ -31,25 +32,29 @@ def _delayed_seconds() -> float:
 
 
 def idle_seconds() -> float | None:
-    """The time in which processors of this machine had nothing to do, all together, in hundredths of a second.
+    """The time in which processors of this machine had nothing to do or waited for a disk, all together.
 
     Returns:
-        Seconds since some moment; the difference of two readings counts. None where the system does not tell.
+        Seconds since some moment, counted in hundredths; the difference of two readings counts. None where the system
+        does not tell.
     """
     try:
-        with open(_UPTIME, "rb") as file:
-            return float(file.read().split()[1])
-    except (OSError, ValueError, IndexError):
+        with open(_STATISTICS, "rb") as file:
+            idle, waiting_for_disk = file.readline().split()[4:6]
+            return (int(idle) + int(waiting_for_disk)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError):
         return None
 
 
-def thread_seconds(pid: int) -> float:
-    """The time for which the main thread of a process has computed; 0 when there is no such process any more."""
+def computed_seconds(pid: int) -> float | None:
+    """The time for which a process has computed in all of its threads; None when there is no such process any more.
+
+    The number of its clock is what clock_getcpuclockid(3) returns on Linux.
+    """
     try:
-        with open(f"/proc/{pid}/schedstat", "rb") as file:
-            return int(file.read().split()[0]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+    except OSError:
+        return None
 
 
 def usable_cores() -> int:

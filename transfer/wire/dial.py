@@ -66,6 +66,7 @@ class Dialer:
         self._failures: dict[tuple[str, int], _Failure] = {}
         self._resolving: defaultdict[tuple[str, int], anyio.Lock] = defaultdict(anyio.Lock)
         self._hop: Final = memoryview(bytearray(RECEIVE_BUFFER_BYTES))
+        self.is_peer_here = False
 
     async def dial(self, origin: Origin, *, for_files: bool = False) -> Connection:
         """Open a connection to an origin, through the proxy the environment names for it.
@@ -147,9 +148,12 @@ class Dialer:
         for turn in range(count):
             family, address = resolution.addresses[(first + turn) % count]
             try:
-                return await _connect_to(family, address)
+                sock = await _connect_to(family, address)
+                self.is_peer_here = sock.getsockname()[0] == sock.getpeername()[0]
             except OSError as error:
                 failure = error
+            else:
+                return sock
         self._resolutions.pop((origin.host, origin.port), None)
         raise ConnectError(
             f"cannot connect: {reason_of(failure)}",

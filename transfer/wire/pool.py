@@ -119,6 +119,11 @@ class ConnectionPool:
         self._busy.add(connection)
         return connection
 
+    @property
+    def is_peer_here(self) -> bool:
+        """Whether the last new connection goes to this machine itself; not before there was one."""
+        return self._dialer.is_peer_here
+
     async def speaks_tls(self, origin: Origin) -> bool:
         """See `Dialer.speaks_tls`."""
         return await self._dialer.speaks_tls(origin)

@@ -73,8 +73,15 @@ class Crew:
         return self._means.governor.total
 
     def wants_items(self) -> bool:
-        """Whether workers should be given small items: always when the user has said how many processes there are."""
-        return self._means.context.options.processes is not None or self._demand.exists()
+        """Whether workers should be given small items.
+
+        They should when the user has said how many processes there are, and when the store is elsewhere: then a
+        processor that is not idle is not busy for it.
+        """
+        context = self._means.context
+        if context.options.processes is not None or not context.store.pool.is_peer_here:
+            return True
+        return self._demand.exists()
 
     def note_work(self) -> None:
         """Somebody who had nothing to do may have something now."""

@@ -5,8 +5,9 @@ It only watches the processors of the machine; what follows from that is decided
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import anyio
@@ -29,12 +30,12 @@ class Reading:
     Attributes:
         clock_seconds: The time it was.
         idle_seconds: In which they had nothing to do, all together.
-        used_seconds: That the processes of this run have computed.
+        used_seconds: What each process of this run has computed, by its id.
     """
 
     clock_seconds: float
     idle_seconds: float
-    used_seconds: float
+    used_seconds: Mapping[int, float]
 
 
 Read = Callable[[Sequence[int]], Reading | None]
@@ -46,8 +47,10 @@ def read(pids: Sequence[int]) -> Reading | None:
     idle_seconds = processor.idle_seconds()
     if idle_seconds is None:
         return None
-    used_seconds = time.process_time() + sum(map(processor.thread_seconds, pids))
-    return Reading(time.monotonic(), idle_seconds, used_seconds)
+    used_seconds = {pid: processor.computed_seconds(pid) for pid in (os.getpid(), *pids)}
+    return Reading(
+        time.monotonic(), idle_seconds, {pid: seconds for pid, seconds in used_seconds.items() if seconds is not None}
+    )
 
 
 class Demand:
@@ -88,17 +91,22 @@ class Demand:
             await anyio.sleep(pause_seconds)
             pause_seconds = LOOK_SECONDS
             now = self._read(self._pids())
-            if now is None:
-                return
-            self._judge(before, now)
+            if now is not None:
+                self._judge(before, now)
+            elif not self._exists:
+                # Nobody knows any more.
+                self._exists = True
+                self._on_rise()
             before = now
 
     def _judge(self, before: Reading, now: Reading) -> None:
         seconds = now.clock_seconds - before.clock_seconds
+        # A process that has begun or ended meanwhile has not computed all of its time since then.
+        both = before.used_seconds.keys() & now.used_seconds.keys()
         existed = self._exists
         self._exists = are_workers_of_use(
             idle_cores=(now.idle_seconds - before.idle_seconds) / seconds,
-            used_cores=(now.used_seconds - before.used_seconds) / seconds,
+            used_cores=sum(now.used_seconds[pid] - before.used_seconds[pid] for pid in both) / seconds,
             were=existed,
         )
         if self._exists and not existed:

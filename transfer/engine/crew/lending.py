@@ -101,7 +101,7 @@ async def lend(
         if member.is_lost:
             break
         room = max(LENT_BATCHES * BATCH_ITEMS, 2 * member.share) - len(lent)
-        has_room = room >= BATCH_ITEMS and may_lend()
+        has_room = room >= BATCH_ITEMS and backlog.has_enough_to_lend and may_lend()
         things = backlog.lend(BATCH_ITEMS, lambda thing: item_of(thing) is not None) if has_room else []
         if things:
             items = [item for item in map(item_of, things) if item is not None]
