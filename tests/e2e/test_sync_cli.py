@@ -135,3 +135,16 @@ def test_a_source_that_leaves_nothing_to_do_is_told_of(
     done = cli.run(*command, site.name, f"s3://{seaweed_bucket}/", "--include", "*.mvo")
     assert done.returncode == 0
     assert f"transfer: warning: {site.name}: the filters leave nothing of it\n" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("command", [("sync",), ("cp", "-r"), ("mv", "-r")])
+def test_a_source_with_what_cannot_be_sent_is_not_empty(
+    cli: Cli, seaweed_bucket: str, command: tuple[str, ...]
+) -> None:
+    folder = cli.folder / "links"
+    folder.mkdir()
+    (folder / "broken").symlink_to("nowhere")
+    done = cli.run(*command, folder.name, f"s3://{seaweed_bucket}/")
+    assert done.returncode == 3
+    assert "broken" in done.stderr.decode()
+    assert "nothing in it" not in done.stderr.decode()

@@ -150,10 +150,10 @@ class SyncPlan:
             return None if other is None else await self._extra(other)
         if other is not None and self._is_wanted(other):
             self.present += 1
+        self.is_source_there = True
         if isinstance(one.found, WalkWarning):
             self._shelter.add(one.name)
             return left_out(one.found, str(self._request.destination))
-        self.is_source_there = True
         if not self._is_wanted(one):
             return None
         self._count_source(one)
