@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext
@@ -1162,3 +1163,15 @@ async def test_a_loop_that_cannot_watch_sockets_is_told_with_a_remedy() -> None:
             await stream.receive_into(memoryview(bytearray(1)))
     assert "SelectorEventLoop" in (failure.value.remedy or "")
     assert stream.waiting_since is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere 127.0.0.2 has to be set up first")
+@pytest.mark.parametrize(("host", "is_here"), [("127.0.0.1", True), ("127.0.0.2", False)])
+async def test_a_store_on_the_same_machine_is_known_by_the_address_of_both_ends(host: str, is_here: bool) -> None:
+    # Connections to the second address come from the first one, as those to another machine do from a third.
+    dialer = Dialer(verify_tls=True, ca_bundle=None, stall_seconds=30.0)
+    with socket.create_server((host, 0)) as server:
+        assert not dialer.is_peer_here
+        connection = await dialer.dial(Origin("http", host, server.getsockname()[1]))
+        connection.close()
+    assert dialer.is_peer_here is is_here

@@ -28,8 +28,8 @@ class RetryTurns:
 
     One that nothing pays for costs a store in trouble little, and shows whether the trouble is over. Were there none,
     the last requests of a run, all of them refused, would wait for successes that nobody else can have. After one that
-    breaks the others wait as long as a pause can be: an outage must not use up all their attempts at once. An answer,
-    even a refusal, is no outage: a store that asks for fewer requests gets them one at a time.
+    breaks the others wait as long as a pause can be: an outage must not use up all their attempts at once. A refusal is
+    no outage: a store that asks for fewer requests gets them one at a time.
     """
 
     def __init__(self, budget: RetryBudget) -> None:

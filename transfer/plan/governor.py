@@ -240,7 +240,7 @@ class Governor:
     def _judge_raised(self, goodput: float) -> None:
         may_accept = 2 * self._saturated_windows <= len(self._samples)
         average = mean(self._samples)
-        # A start with more has nothing to be compared with: that nobody objects is enough.
+        # A start with more has nothing to be compared with: that something moves and nobody objects is enough.
         is_known = self._had_round or (self._begins_raised and average > 0)
         if self._is_starting and is_known and may_accept and average >= self._base * CLEAR_GAIN:
             self._accept(goodput)

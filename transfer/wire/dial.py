@@ -55,7 +55,11 @@ class _Failure:
 
 
 class Dialer:
-    """Opens connections for one run; holds what TLS needs, the resolved names and the buffer they share."""
+    """Opens connections for one run; holds what TLS needs, the resolved names and the buffer they share.
+
+    Attributes:
+        is_peer_here: Whether the last connection goes to this machine itself; False before there was one.
+    """
 
     def __init__(self, *, verify_tls: bool, ca_bundle: str | None, stall_seconds: float) -> None:
         self._verify_tls: Final = verify_tls
@@ -149,10 +153,10 @@ class Dialer:
             family, address = resolution.addresses[(first + turn) % count]
             try:
                 sock = await _connect_to(family, address)
-                self.is_peer_here = sock.getsockname()[0] == sock.getpeername()[0]
             except OSError as error:
                 failure = error
             else:
+                self.is_peer_here = sock.getsockname()[0] == address[0]
                 return sock
         self._resolutions.pop((origin.host, origin.port), None)
         raise ConnectError(
