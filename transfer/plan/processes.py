@@ -16,12 +16,12 @@ SMALL_ITEM_BYTES: Final = 8 * 1024 * 1024
 
 _IDLE_CORES: Final = 0.5
 _STILL_IDLE_CORES: Final = 0.2
-"""With a store that costs little two processes leave 0.0 to 0.6 of two processors idle, one 0.9; with SeaweedFS one
-leaves 0.0 to 0.3."""
+"""Workers come back from the first on, and stay down to the second. With a store that costs little two processes leave
+0.0 to 0.6 of two processors idle, one 0.9; with SeaweedFS one leaves 0.0 to 0.3."""
 _ALL_OF_ONE_CORE: Final = 0.95
 _MORE_THAN_ONE_CORE: Final = 1.1
-"""What two processes use with a store that costs little is 1.3 to 1.6, with SeaweedFS 0.4 to 0.9 (all of these over
-some 50 ms)."""
+"""The same of what the run uses. Two processes use 1.3 to 1.6 with a store that costs little, 0.4 to 0.9 with SeaweedFS
+(all of these over some 50 ms)."""
 
 
 def process_count(options: TransferOptions, cores: int) -> int:

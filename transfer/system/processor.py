@@ -1,4 +1,4 @@
-"""What the processor does for this process: how busy it has been, how many cores it may use. Only reads."""
+"""What processors do: how busy for a process, how idle the machine, how many may be used. Only reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _SCHEDULER_STATISTICS: Final = "/proc/self/schedstat"
 _STATISTICS: Final = "/proc/stat"
 """Linux: what all processors have done with their time (proc(5))."""
 _CPUCLOCK_SCHED: Final = 2
+"""Linux: the kind of clock that counts what a process has run, in the low bits of a clock's number."""
 _QUOTA: Final = "/sys/fs/cgroup/cpu.max"
 
 

@@ -56,7 +56,7 @@ def read(pids: Sequence[int]) -> Reading | None:
 class Demand:
     """Says whether workers are of use: they are until a look tells otherwise.
 
-    Nothing is looked at before `exists` is asked for the first time, that is before there is work to be given away.
+    Nothing is looked at before `exists` is asked for the first time, that is before there are items to be lent.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Demand:
         self._exists = True
 
     def exists(self) -> bool:
-        """Whether workers are of use now; for who has something to give them."""
+        """Whether workers are of use now; for who has items to lend to them."""
         if not self._is_watching:
             self._is_watching = True
             self._tasks.start_soon(self._watch)
