@@ -38,6 +38,7 @@ def main() -> int:
     try:
         report = _run(arguments)
         raise_lost()
+        return _tell(report, arguments)
     except ValueError as error:
         parser.error(str(error))
     except EndpointError as error:
@@ -46,6 +47,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED_EXIT_CODE
+
+
+def _tell(report: Report, arguments: argparse.Namespace) -> int:
+    """Print, write and draw what was measured; the exit code."""
     print(report.markdown())
     if arguments.json:
         arguments.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")

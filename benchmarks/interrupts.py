@@ -1,8 +1,8 @@
-"""SIGINT and SIGTERM as interrupts: never lost, and held back where a process is being made.
+"""SIGINT, SIGTERM and SIGHUP as interrupts: never lost, and held back where a process is being made.
 
-Owns the handlers of both while the harness runs. Python raises KeyboardInterrupt in whatever the main thread is
+Owns their handlers while the harness runs. Python raises KeyboardInterrupt in whatever the main thread is
 doing; where that is a finaliser or a callback of the interpreter, the exception goes nowhere. So an interrupt is
-remembered too, and raised again where the next process would be started and when all is done.
+remembered too, and raised again where the next process would be started and when all is measured.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ _held = 0
 
 
 def raise_interrupts() -> None:
-    """Make SIGINT and SIGTERM raise KeyboardInterrupt from now on; one that the process was started to ignore stays."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Make them raise KeyboardInterrupt from now on; one that the process was started to ignore stays so.
+
+    A terminal that is closed sends SIGHUP, and servers are in groups of their own: nobody else would end them.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
 

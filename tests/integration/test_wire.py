@@ -1166,12 +1166,49 @@ async def test_a_loop_that_cannot_watch_sockets_is_told_with_a_remedy() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere 127.0.0.2 has to be set up first")
-@pytest.mark.parametrize(("host", "is_here"), [("127.0.0.1", True), ("127.0.0.2", False)])
-async def test_a_store_on_the_same_machine_is_known_by_the_address_of_both_ends(host: str, is_here: bool) -> None:
-    # Connections to the second address come from the first one, as those to another machine do from a third.
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
+async def test_a_store_on_the_same_machine_is_known_by_its_address(host: str) -> None:
     dialer = Dialer(verify_tls=True, ca_bundle=None, stall_seconds=30.0)
     with socket.create_server((host, 0)) as server:
         assert not dialer.is_peer_here
         connection = await dialer.dial(Origin("http", host, server.getsockname()[1]))
         connection.close()
-    assert dialer.is_peer_here is is_here
+    assert dialer.is_peer_here
+
+
+class FarSocket(socket.socket):
+    """One whose other end says that it is on another machine."""
+
+    def getpeername(self) -> tuple[str, int]:
+        return "198.51.100.7", 80
+
+
+class GoneSocket(socket.socket):
+    """One whose other end is gone."""
+
+    def getpeername(self) -> tuple[str, int]:
+        raise OSError(errno.ENOTCONN, "not connected")
+
+
+@pytest.mark.parametrize("kind", [FarSocket, GoneSocket])
+async def test_a_store_elsewhere_is_not_taken_to_be_here(
+    kind: type[socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transfer.wire.dial.socket.socket", kind)
+    dialer = Dialer(verify_tls=True, ca_bundle=None, stall_seconds=30.0)
+    with contextlib.closing(socket.socket()) as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        dialer.is_peer_here = True
+        connection = await dialer.dial(Origin("http", "127.0.0.1", server.getsockname()[1]))
+        connection.close()
+    assert not dialer.is_peer_here
+
+
+async def test_behind_a_proxy_nobody_knows_where_the_store_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialer = Dialer(verify_tls=True, ca_bundle=None, stall_seconds=30.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.getsockname()[1]}")
+        connection = await dialer.dial(Origin("http", "store.example", 80))
+        connection.close()
+    assert not dialer.is_peer_here

@@ -23,7 +23,7 @@ def ending_of(code: str) -> tuple[str, str]:
 
 
 def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
-    for number in ("SIGINT", "SIGTERM"):
+    for number in ("SIGINT", "SIGTERM", "SIGHUP"):
         code = f"raise_interrupts()\nwith deferred_interrupts():\n    interrupt(signal.{number})\n    print('held')"
         assert ending_of(code) == ("held\n", "KeyboardInterrupt"), number
 
@@ -61,3 +61,20 @@ with deferred_interrupts():
 print("went on")
 """
     assert ending_of(code) == ("went on\n", "")
+
+
+def test_an_interrupt_that_was_swallowed_at_the_very_end_ends_the_harness() -> None:
+    code = """
+import benchmarks.__main__ as harness
+
+def measure(arguments):
+    try:
+        interrupt()
+    except KeyboardInterrupt:
+        print("swallowed")
+
+harness._run = measure
+sys.argv = ["bench"]
+sys.exit(harness.main())
+"""
+    assert ending_of(code) == ("swallowed\n", "interrupted")

@@ -210,16 +210,22 @@ async def test_a_lost_worker_is_told_once_and_taken_from_the_crew() -> None:
 async def test_workers_that_are_of_no_use_get_no_items_unless_asked_for_or_the_store_is_elsewhere(
     asked_for: int | None, is_store_here: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked = anyio.Event()
-
-    def of_no_use(**_: object) -> bool:
-        looked.set()
-        return False
-
-    monkeypatch.setattr(demand, "are_workers_of_use", of_no_use)
-    is_watched = is_store_here and asked_for is None
+    monkeypatch.setattr(demand, "FIRST_LOOK_SECONDS", 0)
+    monkeypatch.setattr(demand, "are_workers_of_use", lambda **_: False)
     async with begun(TransferOptions(processes=asked_for), is_store_here=is_store_here) as (_, crew):
         assert crew.wants_items()
-        if is_watched:
-            await looked.wait()
-        assert crew.wants_items() is not is_watched
+        await anyio.wait_all_tasks_blocked()
+        assert crew.wants_items() is not (is_store_here and asked_for is None)
+
+
+async def test_workers_that_are_of_use_again_are_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = [True, False]
+    monkeypatch.setattr(demand, "FIRST_LOOK_SECONDS", 0)
+    monkeypatch.setattr(demand, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(demand, "are_workers_of_use", lambda **_: looks.pop() if looks else True)
+    async with begun() as (_, crew):
+        assert crew.wants_items()
+        with anyio.fail_after(10):
+            await crew.members[0].wait()
+        assert not looks
+        assert crew.wants_items()

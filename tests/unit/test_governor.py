@@ -222,6 +222,14 @@ def test_a_start_with_more_goes_on_from_there_when_all_is_well() -> None:
     assert governor.observe(Window(SECONDS, 10 * MB, 48, 48)) == 96
 
 
+def test_only_a_start_with_more_is_kept_before_each_lane_has_done_something() -> None:
+    governor = Governor(DEFAULT_INITIAL)
+    governor.expect(FAR_SECONDS)
+    assert governor.observe(Window(SECONDS, 10 * MB, 2, 48)) == 96
+    assert governor.observe(Window(SECONDS, 40 * MB, 2, 96)) == 96
+    assert governor.observe(Window(SECONDS, 40 * MB, 96, 96)) == 192
+
+
 @pytest.mark.parametrize("answer_seconds", [0.015, 3.0])
 def test_as_long_as_nothing_moves_no_trial_is_kept(answer_seconds: float) -> None:
     governor = Governor(DEFAULT_INITIAL)

@@ -162,6 +162,7 @@ def test_after_one_in_vain_the_others_wait_as_long_as_a_pause_can_be() -> None:
         (closed_while_idle(), 0.0),
         (WireError("cut"), BACKOFF_CAP_SECONDS),
         (StoreError("broken", status=500, code="InternalError"), BACKOFF_CAP_SECONDS),
+        (StoreError("broken meanwhile", status=200, code="InternalError"), BACKOFF_CAP_SECONDS),
     ],
 )
 def test_what_is_no_outage_makes_nobody_wait(error: TransferError, waited_seconds: float) -> None:

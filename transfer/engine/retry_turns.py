@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from http import HTTPStatus
 from typing import Final
 
 import anyio
@@ -103,4 +104,7 @@ def _is_outage(error: TransferError) -> bool:
     """
     if verdict_of(error) is not Verdict.RETRY:
         return False
-    return error.status >= 500 if isinstance(error, StoreError) else isinstance(error, WireError)
+    if isinstance(error, StoreError):
+        # What S3 finds out after its answer has begun comes with a success (AWS: CompleteMultipartUpload).
+        return error.status >= 500 or error.status == HTTPStatus.OK
+    return isinstance(error, WireError)

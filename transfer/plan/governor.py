@@ -153,7 +153,6 @@ class Governor:
         self._phase = _Phase.HOLD
         self._is_expecting = minimum < maximum
         self._is_starting = True
-        self._begins_raised = False
         self._is_proven = False
         self._upward = True
         self._base = 0.0
@@ -191,7 +190,6 @@ class Governor:
                 self._level = self.limit = self._clamp(min(self._level, NEAR_INITIAL))
             elif answer_seconds >= FAR_SECONDS and self._raised_by(TRIAL_FACTOR) > self._level:
                 self._try(self._raised_by(TRIAL_FACTOR))
-                self._begins_raised = True
         return self.limit
 
     def observe(self, window: Window) -> int:
@@ -240,8 +238,9 @@ class Governor:
     def _judge_raised(self, goodput: float) -> None:
         may_accept = 2 * self._saturated_windows <= len(self._samples)
         average = mean(self._samples)
-        # A start with more has nothing to be compared with: that something moves and nobody objects is enough.
-        is_known = self._had_round or (self._begins_raised and average > 0)
+        # Where nothing has moved before, as when it starts raised, there is nothing to be compared with: that something
+        # moves now and nobody objects is enough.
+        is_known = self._had_round or (not self._base and average > 0)
         if self._is_starting and is_known and may_accept and average >= self._base * CLEAR_GAIN:
             self._accept(goodput)
         elif len(self._samples) > 1 and average < self._base * CLEAR_LOSS:
@@ -277,7 +276,6 @@ class Governor:
 
     def _accept(self, goodput: float) -> None:
         was_raised = self._phase is _Phase.RAISED
-        self._begins_raised = False
         self._level = self.limit
         self._base = goodput
         self._hold_windows = FIRST_HOLD_WINDOWS
@@ -309,7 +307,6 @@ class Governor:
 
     def _hold(self, windows: int) -> None:
         self._phase = _Phase.HOLD
-        self._begins_raised = False
         self._requests = 0
         self._hold_left = windows
         self._samples.clear()

@@ -16,12 +16,13 @@ SMALL_ITEM_BYTES: Final = 8 * 1024 * 1024
 
 _IDLE_CORES: Final = 0.5
 _STILL_IDLE_CORES: Final = 0.2
-"""Workers come back from the first on, and stay down to the second. With a store that costs little two processes leave
+"""From the first on workers come back, down to the second they stay. With a store that costs little two processes leave
 0.0 to 0.6 of two processors idle, one 0.9; with SeaweedFS one leaves 0.0 to 0.3."""
-_ALL_OF_ONE_CORE: Final = 0.95
-_MORE_THAN_ONE_CORE: Final = 1.1
-"""The same of what the run uses. Two processes use 1.3 to 1.6 with a store that costs little, 0.4 to 0.9 with SeaweedFS
-(all of these over some 50 ms)."""
+_FULL_PROCESSES: Final = 0.95
+_STILL_FULL_PROCESSES: Final = 0.9
+"""The same of how occupied the run is (medians of looks 0.1 s apart, 2 processors). With a store that costs little it
+is 0.99 for one process and 1.97 for two, and as much beside two other programs that compute all the time. Sending to
+SeaweedFS it is 0.87 (4 KiB) and 0.42 (256 KiB) for two, 0.59 and 0.34 for one; fetching 1.5 to 1.7 for two."""
 
 
 def process_count(options: TransferOptions, cores: int) -> int:
@@ -41,24 +42,25 @@ def process_count(options: TransferOptions, cores: int) -> int:
     return min(cores, most, MOST_AUTOMATIC)
 
 
-def are_workers_of_use(idle_cores: float, used_cores: float, *, were: bool) -> bool:
+def are_workers_of_use(idle_cores: float, occupied_processes: float, *, were: bool) -> bool:
     """Whether small items should go to other processes as well.
 
-    Where no processor is idle and one would do for all that the run computes, handing items over only takes time from
-    what the run waits for: a store on the same machine. 2,000 objects of 256 KiB from SeaweedFS took 1.23 s with two
-    processes all the time and 1.18 s so, to it 2.92 and 2.74 s, 5,000 of 4 KiB to it 1.84 and 1.67 s (medians of 11, 6
-    and 9 in turn, whole processes on 2 cores). With a store that costs little, near or 30 ms away, nothing changed.
+    Where no processor is idle and one process has time for all that there is to do, handing items over only takes
+    processors from what the run waits for: a store on the same machine. To SeaweedFS 5,000 objects of 4 KiB took 2.89 s
+    with two processes all the time and 2.75 s so, 2,000 of 256 KiB 4.53 and 4.16 s (medians of 5 and 4 in turn, whole
+    processes, 2 processors).
     Parts of large objects are another matter: 2 GiB to a store that takes half the processors took 0.90 s shared and
     0.99 s otherwise.
 
     Args:
         idle_cores: Processors of the machine that had nothing to do, on average over some time.
-        used_cores: Processors that the run's own processes used.
+        occupied_processes: How many processes of the run had work, on average over that time. What they could not do
+            because others computed counts: a busy machine is no reason to ask for less of it.
         were: Whether workers were of use until now: then they have to be clearly of none, so that noise changes little.
     """
     if were:
-        return idle_cores >= _STILL_IDLE_CORES or used_cores >= _MORE_THAN_ONE_CORE
-    return idle_cores >= _IDLE_CORES or used_cores >= _ALL_OF_ONE_CORE
+        return idle_cores >= _STILL_IDLE_CORES or occupied_processes >= _STILL_FULL_PROCESSES
+    return idle_cores >= _IDLE_CORES or occupied_processes >= _FULL_PROCESSES
 
 
 def shares(limit: int, held: Sequence[int]) -> tuple[int, ...]:

@@ -1,4 +1,7 @@
-"""How much of its time a thread had work: it ran, or could have run had a processor been free. It decides nothing."""
+"""How much of its time a thread had work: it ran, or could have run had a processor been free. It decides nothing.
+
+Linux tells both times of a thread (kernel documentation, scheduler statistics: /proc/<pid>/schedstat).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import contextlib
 import os
 import sys
 import time
+from pathlib import Path
+from typing import Final
+
+_LINE_BYTES: Final = 128
 
 
 class Occupancy:
     """Of the thread that makes it.
 
-    Linux tells both times of a thread (kernel documentation, scheduler statistics: /proc/<pid>/schedstat). Elsewhere
-    the time on a processor alone is known, which is less while others compete for it.
+    Where the system does not tell how long it waited, the time on a processor alone is known, which is less while
+    others compete for it.
     """
 
     def __init__(self) -> None:
@@ -25,8 +32,7 @@ class Occupancy:
         """How long it has had work by now, in seconds from some moment on."""
         if self._fd >= 0:
             with contextlib.suppress(OSError, ValueError):
-                ran, waited, _ = os.pread(self._fd, 128, 0).split()
-                return (int(ran) + int(waited)) / 1e9
+                return _seconds(os.pread(self._fd, _LINE_BYTES, 0))
         return time.thread_time()
 
     def close(self) -> None:
@@ -34,3 +40,24 @@ class Occupancy:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def occupied_seconds(thread_id: int) -> float | None:
+    """How long a thread of any process has had work by now, in seconds from some moment on.
+
+    Args:
+        thread_id: The system's; that of a process is that of its main thread.
+
+    Returns:
+        None where the system does not tell, and when there is no such thread any more.
+    """
+    try:
+        return _seconds(Path("/proc", str(thread_id), "schedstat").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _seconds(line: bytes) -> float:
+    """Raises ValueError when it is none of theirs."""
+    ran, waited, _ = line.split()
+    return (int(ran) + int(waited)) / 1e9

@@ -10,8 +10,6 @@ _SCHEDULER_STATISTICS: Final = "/proc/self/schedstat"
 """Linux: nanoseconds on a processor, nanoseconds ready and waiting for one, and turns, of the main thread."""
 _STATISTICS: Final = "/proc/stat"
 """Linux: what all processors have done with their time (proc(5))."""
-_CPUCLOCK_SCHED: Final = 2
-"""Linux: the kind of clock that counts what a process has run, in the low bits of a clock's number."""
 _QUOTA: Final = "/sys/fs/cgroup/cpu.max"
 
 
@@ -44,17 +42,6 @@ def idle_seconds() -> float | None:
             idle, waiting_for_disk = file.readline().split()[4:6]
             return (int(idle) + int(waiting_for_disk)) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError):
-        return None
-
-
-def computed_seconds(pid: int) -> float | None:
-    """The time for which a process has computed in all of its threads; None when there is no such process any more.
-
-    The number of its clock is what clock_getcpuclockid(3) returns on Linux.
-    """
-    try:
-        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
-    except OSError:
         return None
 
 

@@ -58,7 +58,8 @@ class Dialer:
     """Opens connections for one run; holds what TLS needs, the resolved names and the buffer they share.
 
     Attributes:
-        is_peer_here: Whether the last connection goes to this machine itself; False before there was one.
+        is_peer_here: Whether the last connection goes to this machine itself, by an address of its own or a loopback
+            one; False before there was one, and behind a proxy, whose place says nothing of the store's.
     """
 
     def __init__(self, *, verify_tls: bool, ca_bundle: str | None, stall_seconds: float) -> None:
@@ -87,6 +88,7 @@ class Dialer:
         """
         proxy = proxy_for(origin)
         sock = await self._connect(proxy.origin if proxy else origin)
+        self.is_peer_here = proxy is None and _is_peer_here(sock)
         try:
             if not origin.is_tls:
                 return Connection(self._plain_stream(sock), origin, self._stall_seconds, proxy)
@@ -156,7 +158,6 @@ class Dialer:
             except OSError as error:
                 failure = error
             else:
-                self.is_peer_here = sock.getsockname()[0] == address[0]
                 return sock
         self._resolutions.pop((origin.host, origin.port), None)
         raise ConnectError(
@@ -221,6 +222,15 @@ async def _connect_to(family: int, address: tuple[Any, ...]) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _is_peer_here(sock: socket.socket) -> bool:
+    try:
+        near, far = sock.getsockname()[0], sock.getpeername()[0]
+    except OSError:
+        # It is gone already, which the first request will tell.
+        return False
+    return bool(near == far) or str(far).startswith("127.")
 
 
 async def _tunnel(stream: PlainStream, origin: Origin, proxy: Proxy) -> None:

@@ -1,11 +1,12 @@
 """Whether worker processes are of use for small items now: looked at again and again, once there are some to be lent.
 
-It only watches the processors of the machine; what follows from that is decided in `transfer.plan.processes`.
+It only watches the processors of the machine and what the processes of the run have to do; what follows from that is
+decided in `transfer.plan.processes`.
 """
 
 from __future__ import annotations
 
-import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -15,42 +16,44 @@ from anyio.abc import TaskGroup
 
 from transfer.model.values import dataclass
 from transfer.plan.processes import are_workers_of_use
-from transfer.system import processor
+from transfer.system import occupancy, processor
 
-FIRST_LOOK_SECONDS: Final = 0.05
-"""After so long what a store does for a run shows: a run of a second or two has no time to lose."""
+FIRST_LOOK_SECONDS: Final = 0.1
+"""After so long what a store does for a run shows, and a run of a second or two has no time to lose. The system counts
+what is idle in hundredths of a second."""
 LOOK_SECONDS: Final = 0.2
-"""Every later look: the system counts in hundredths of a second."""
+"""Every later look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What processors have done since some moment, in seconds.
+    """What there was to do since some moment, in seconds.
 
     Attributes:
         clock_seconds: The time it was.
-        idle_seconds: In which they had nothing to do, all together.
-        used_seconds: What each process of this run has computed, by its id.
+        idle_seconds: In which processors had nothing to do, all together.
+        occupied_seconds: In which the event loop of each process of this run had work, by the id of its thread:
+            what it has computed, and what it would have computed had nobody else had its processor.
     """
 
     clock_seconds: float
     idle_seconds: float
-    used_seconds: Mapping[int, float]
+    occupied_seconds: Mapping[int, float]
 
 
 Read = Callable[[Sequence[int]], Reading | None]
-"""Reads what this process and those of these ids have used."""
+"""Reads how occupied this process and those of these ids are."""
 
 
 def read(pids: Sequence[int]) -> Reading | None:
-    """Read what this process and its workers have used; None where the system does not tell what is idle."""
+    """Read how occupied this thread and the workers are; None where the system does not tell, or not what is idle."""
     idle_seconds = processor.idle_seconds()
-    if idle_seconds is None:
+    here = threading.get_native_id()
+    read_seconds = {thread: occupancy.occupied_seconds(thread) for thread in (here, *pids)}
+    occupied_seconds = {thread: seconds for thread, seconds in read_seconds.items() if seconds is not None}
+    if idle_seconds is None or here not in occupied_seconds:
         return None
-    used_seconds = {pid: processor.computed_seconds(pid) for pid in (os.getpid(), *pids)}
-    return Reading(
-        time.monotonic(), idle_seconds, {pid: seconds for pid, seconds in used_seconds.items() if seconds is not None}
-    )
+    return Reading(time.monotonic(), idle_seconds, occupied_seconds)
 
 
 class Demand:
@@ -101,12 +104,12 @@ class Demand:
 
     def _judge(self, before: Reading, now: Reading) -> None:
         seconds = now.clock_seconds - before.clock_seconds
-        # A process that has begun or ended meanwhile has not computed all of its time since then.
-        both = before.used_seconds.keys() & now.used_seconds.keys()
+        # One that has ended meanwhile says nothing any more.
+        both = before.occupied_seconds.keys() & now.occupied_seconds.keys()
         existed = self._exists
         self._exists = are_workers_of_use(
             idle_cores=(now.idle_seconds - before.idle_seconds) / seconds,
-            used_cores=sum(now.used_seconds[pid] - before.used_seconds[pid] for pid in both) / seconds,
+            occupied_processes=sum(now.occupied_seconds[one] - before.occupied_seconds[one] for one in both) / seconds,
             were=existed,
         )
         if self._exists and not existed:
