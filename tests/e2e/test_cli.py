@@ -263,6 +263,32 @@ def test_what_was_not_attempted_is_told(seaweed_cli: Cli, seaweed_bucket: str) -
     assert re.search(r"1 failed, 3 not attempted", done.stderr.decode()), done.stderr.decode()
 
 
+def test_a_target_folder_that_cannot_be_made_is_told_once(cli: Cli, bucket: str) -> None:
+    make_tree(cli.folder)
+    cli.ok("cp", "-r", "tree", f"s3://{bucket}/")
+    (cli.folder / "file").write_bytes(b"x")
+    done = cli.run("cp", "-r", f"s3://{bucket}/", "file/new")
+    told, summary, *_ = done.stderr.decode().splitlines()
+    assert done.returncode == 1
+    assert told == "transfer: file/new: not a directory"
+    assert re.search(r"1 failed, 3 not attempted$", summary), summary
+
+
+def test_a_run_whose_lines_nobody_reads_any_more_says_why_it_stops(cli: Cli, bucket: str) -> None:
+    (cli.folder / "many").mkdir()
+    for number in range(3000):
+        (cli.folder / "many" / str(number)).write_bytes(b"x")
+    with cli.start("cp", "-r", "many", f"s3://{bucket}/") as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr
+        told = process.stderr.read().decode()
+        assert process.wait() == 1
+    assert "stopped, for nobody reads standard output any more" in told
+    assert "run the same command again" in told
+
+
 def test_unsafe_keys_are_refused_skipped_or_escaped(
     moto: S3Server, tmp_path: Path, s3_client: Callable[[S3Server], Any]
 ) -> None:

@@ -240,7 +240,7 @@ async def test_missing_path_is_refused_before_anything_moves(oracle: Any, bucket
             transfer.copy_many([str(tmp_path / "there"), str(tmp_path / "not")], f"s3://{bucket}/")
 
     assert caught.value.subject == str(tmp_path / "not")
-    assert caught.value.remedy == "check the path"
+    assert caught.value.remedy == "check the path: nothing has been copied"
     assert keys_in(oracle, bucket) == []
 
 

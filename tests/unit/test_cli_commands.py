@@ -12,7 +12,9 @@ import pytest
 from tests.support.cli_fake import Script, receipt, scripted
 from transfer.__main__ import main
 from transfer.cli.exit_codes import ExitCode, code_of_end
-from transfer.cli.summary_lines import rate_of
+from transfer.cli.messages import Summary
+from transfer.cli.summary_lines import rate_of, summary_line
+from transfer.cli.tally import Tally
 from transfer.model.checksums import Checksum, ChecksumAlgorithm, VerifiedBy
 from transfer.model.errors import ConfigurationError, ConnectError, LocalFileError, StalledError, StoreError, UsageError
 from transfer.model.events import ConcurrencyChanged, RequestRetried, Warned
@@ -427,6 +429,12 @@ def test_a_dry_run_of_rm_sums_up(engine: Script, capsys: pytest.CaptureFixture[s
 )
 def test_what_was_little_or_short_has_no_rate(moved_bytes: int, seconds: float, told: str) -> None:
     assert rate_of(moved_bytes, seconds) == told
+
+
+@pytest.mark.parametrize(("found_all", "told"), [(True, "3 not attempted"), (False, "3 or more not attempted")])
+def test_what_was_not_found_may_be_more(found_all: bool, told: str) -> None:
+    tally = Tally(moved=1, not_attempted=3, found_all=found_all)
+    assert summary_line(Summary("cp", tally, 1.0, ExitCode.FAILED)).endswith(f", {told}\n")
 
 
 def test_buckets_are_made_and_removed(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,12 +133,12 @@ def report(output: Output, error: BaseException, *, interrupted: bool = False) -
         error: Anything; groups are unwrapped.
         interrupted: A signal had arrived, so whatever was raised follows from it.
     """
-    leaves = list(_leaves(error))
-    if any(map(output.is_cut_off, leaves)):
+    found = list(leaves(error))
+    if any(map(output.is_cut_off, found)):
         output.silence()
         return ExitCode.FAILED
     try:
-        return _told(output, leaves, interrupted=interrupted)
+        return _told(output, found, interrupted=interrupted)
     except (BrokenPipeError, TransferError):
         # The stream that should carry the bad news is what broke.
         output.silence()
@@ -164,14 +164,14 @@ def _flush_after_failure(output: Output) -> None:
         output.silence()
 
 
-def _told(output: Output, leaves: list[BaseException], *, interrupted: bool) -> ExitCode:
-    if interrupted or any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+def _told(output: Output, found: list[BaseException], *, interrupted: bool) -> ExitCode:
+    if interrupted or any(isinstance(leaf, KeyboardInterrupt) for leaf in found):
         if len(output.kept) > 1:
             output.show_kept()
         output.show(Interrupted(output.kept[0] if len(output.kept) == 1 else None))
         return ExitCode.INTERRUPTED
     # A cancellation beside a real error is only its echo.
-    real = [leaf for leaf in leaves if not isinstance(leaf, asyncio.CancelledError)] or leaves
+    real = [leaf for leaf in found if not isinstance(leaf, asyncio.CancelledError)] or found
     unforeseen = [leaf for leaf in real if not isinstance(leaf, TransferError)]
     if unforeseen:
         output.show(_broken(unforeseen[0]))
@@ -188,9 +188,10 @@ def _broken(error: BaseException) -> Broken:
     return Broken(type(error).__name__, str(error), "".join(traceback.format_exception(error)))
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group and in the groups within it; an error that is no group is its own."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from _leaves(inner)
+            yield from leaves(inner)
     else:
         yield error

@@ -31,7 +31,7 @@ def summary_line(summary: Summary) -> str:
         "failed": tally.failed,
         "skipped": tally.skipped,
         "finished earlier": tally.resumed,
-        "not attempted": tally.not_attempted,
+        "not attempted" if tally.found_all else "or more not attempted": tally.not_attempted,
     }
     return ", ".join([start, *(f"{count} {name}" for name, count in rest.items() if count)]) + "\n"
 

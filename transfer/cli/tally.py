@@ -51,6 +51,8 @@ class Tally:
     """Of `moved_bytes`, what an earlier run had moved."""
     not_attempted: int = 0
     """Items that were found but not begun when the run ended early."""
+    found_all: bool = True
+    """Whether all items had been found by then."""
 
     @property
     def is_empty(self) -> bool:

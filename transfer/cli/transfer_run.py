@@ -18,7 +18,7 @@ from transfer.cli.manifest import Manifest
 from transfer.cli.messages import KeptJob, Message, Summary, Unproven
 from transfer.cli.output import Output
 from transfer.cli.progress import Activity, shown
-from transfer.cli.run import closing, deferred, run
+from transfer.cli.run import closing, deferred, leaves, run
 from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
 from transfer.model.events import Event, JobKept, Warned
@@ -85,6 +85,7 @@ class TransferRun(ABC):
                 if not self.tally.is_empty:
                     self._sum_up(began, code_of_end(error))
                 self._tell_of_lost_stream()
+                self._tell_of_lost_reader(error)
                 raise
         code = code_of_tally(self.tally, require_verified=self.flags.require_verified)
         self._sum_up(began, code)
@@ -96,6 +97,12 @@ class TransferRun(ABC):
         """What came from standard input is gone: no later run can go on with it."""
         if "-" in self.sources:
             self.output.event(Warned("standard input cannot be read twice: give all of it again"))
+
+    def _tell_of_lost_reader(self, error: BaseException) -> None:
+        """Say why a run ends of which the lines go to a program that has ended, as `head` does; data may end so."""
+        if self.destination != "-" and any(map(self.output.is_cut_off, leaves(error))):
+            self.output.event(Warned("stopped, for nobody reads standard output any more: send it to a file, or use -q"))
+            self.output.show_kept()
 
     async def _move(self, manifest: Manifest | None) -> None:
         from transfer.engine.transfer import Transfer
@@ -123,6 +130,7 @@ class TransferRun(ABC):
                     self.tally.resumed = transfer.progress.items_resumed
                     self.tally.equal = transfer.progress.items_equal
                     self.tally.not_attempted = max(0, transfer.progress.items_planned - self.tally.settled)
+                    self.tally.found_all = transfer.progress.total_is_final
 
     @abstractmethod
     def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:

@@ -16,7 +16,15 @@ import anyio
 
 from transfer.engine.lanes import Lane, Lanes
 from transfer.engine.retry_turns import RetryTurns
-from transfer.model.errors import ConnectError, SchemeError, StalledError, StoreError, TransferError, WireError
+from transfer.model.errors import (
+    ConnectError,
+    LocalFileError,
+    SchemeError,
+    StalledError,
+    StoreError,
+    TransferError,
+    WireError,
+)
 from transfer.model.events import EventSink, RequestRetried
 from transfer.model.locations import S3Location
 from transfer.model.progress import Progress
@@ -183,7 +191,7 @@ class Attempts:
 
         That is so without credentials that are taken, and when no connection can be made at all.
         """
-        if not self.ends_run(error):
+        if isinstance(error, LocalFileError) or not self.ends_run(error):
             return False
         if isinstance(error, StoreError):
             return error.code in _ABOUT_THE_USER or verdict_of(error) is Verdict.REFRESH

@@ -170,7 +170,8 @@ def _check_local_source(request: CopyRequest, source: LocalLocation) -> None:
         # An earlier run of the same move may have taken it away: one that is missing is told as its own failure.
         return
     if not path.exists() and not path.is_symlink():
-        raise LocalFileError("no such file or folder", subject=source.path, remedy="check the path")
+        rest = ": nothing has been copied" if len(request.sources) > 1 else ""
+        raise LocalFileError("no such file or folder", subject=source.path, remedy=f"check the path{rest}")
 
 
 def _check_s3_source(request: CopyRequest, source: S3Location) -> None:

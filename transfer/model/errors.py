@@ -82,6 +82,10 @@ class LocalFileError(TransferError):
         return found
 
 
+class TargetFolderError(LocalFileError):
+    """The folder that everything goes below cannot be opened or made: no file below it can be."""
+
+
 class SourceChangedError(TransferError):
     """The source changed while it was read, so what was moved is no version of it that ever existed."""
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from transfer.model.errors import LocalFileError, NameClashError, TransferError, UnsafeKeyError
+from transfer.model.errors import LocalFileError, NameClashError, TargetFolderError, TransferError, UnsafeKeyError
 from transfer.stores.local.storage import sync_folder
 
 try:
@@ -32,6 +32,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _LOCK_TRIALS = 1000
 _LOCK_PAUSE_SECONDS = 0.001
 """A second in all: what is done under the lock takes some microseconds."""
+_TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 _UNNAMED: int = getattr(os, "O_TMPFILE", 0)
 
 
@@ -216,7 +217,8 @@ def open_root(path: str) -> Folder:
     """Open the folder that everything goes below; it and its parents are made when missing; it may be a link.
 
     Raises:
-        LocalFileError: It is no folder, or the system refuses.
+        TargetFolderError: It is no folder, or the system refuses.
+        LocalFileError: Too many files are open, which is no matter of the folder.
     """
     root = path or os.curdir
     try:
@@ -225,7 +227,11 @@ def open_root(path: str) -> Folder:
             return Folder(root, os.open(root, _FOLDER_FLAGS))
         next(Path(root).iterdir(), None)
     except OSError as error:
-        raise LocalFileError.from_os_error(error, root) from error
+        if isinstance(error, FileExistsError):
+            # A file where a folder would have to be made: the system says only that there is something.
+            error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        kind = LocalFileError if error.errno in _TOO_MANY_OPEN else TargetFolderError
+        raise kind.from_os_error(error, root) from error
     return Folder(root, None)
 
 
