@@ -101,7 +101,9 @@ class TransferRun(ABC):
     def _tell_of_lost_reader(self, error: BaseException) -> None:
         """Say why a run ends of which the lines go to a program that has ended, as `head` does; data may end so."""
         if self.destination != "-" and any(map(self.output.is_cut_off, leaves(error))):
-            self.output.event(Warned("stopped, for nobody reads standard output any more: send it to a file, or use -q"))
+            self.output.event(
+                Warned("stopped, for nobody reads standard output any more: send it to a file, or use -q")
+            )
             self.output.show_kept()
 
     async def _move(self, manifest: Manifest | None) -> None:
