@@ -802,6 +802,40 @@ async def test_tree_with_one_failure_is_kept_for_that_one(scene: Scene) -> None:
 
 
 @one_server
+async def test_named_objects_that_are_there_are_not_fetched_again(scene: Scene) -> None:
+    put_objects(scene.oracle, scene.bucket, {"a": b"1", "b": b"22", "c": b"333"})
+    target = scene.folder / "target"
+    sources = [scene.url(key) for key in ("a", "b", "c", "missing")]
+
+    async def fetched() -> list[str]:
+        scene.watch.open()
+        async with scene.transfer() as transfer:
+            outcomes = await settled(transfer.copy_many(sources, f"{target}/"))
+            assert transfer.progress.items_resumed == 4 - len(outcomes)
+        return sorted(outcome.source for outcome in outcomes if isinstance(outcome, Receipt))
+
+    assert await fetched() == sources[:3]
+    assert await fetched() == []
+    (target / "a").unlink()
+    put_objects(scene.oracle, scene.bucket, {"b": b"44"})
+    assert await fetched() == sources[:2]
+    assert read_tree(target) == {"a": b"1", "b": b"44", "c": b"333"}
+
+
+@one_server
+async def test_named_objects_that_were_copied_are_not_copied_again(scene: Scene) -> None:
+    put_objects(scene.oracle, scene.bucket, {"a": b"1", "b": b"22"})
+    sources = [scene.url(key) for key in ("a", "b", "missing")]
+    async with scene.transfer() as transfer:
+        await settled(transfer.copy_many(sources, scene.url("copies/")))
+    async with scene.transfer() as transfer:
+        [outcome] = await settled(transfer.copy_many(sources, scene.url("copies/")))
+        assert transfer.progress.items_resumed == 2
+    assert isinstance(outcome, Failure)
+    assert outcome.source == scene.url("missing")
+
+
+@one_server
 async def test_what_was_removed_from_the_store_between_the_runs_is_sent_again(scene: Scene) -> None:
     tree = scene.folder / "tree"
     write_tree(tree, TREE)

@@ -146,13 +146,6 @@ async def test_link_in_the_place_of_the_file_is_not_the_file(context: Context, t
     assert await left_of(context, Memory({str(path): finished_object(5, '"e"')}), item) == [item]
 
 
-async def test_object_that_no_listing_told_is_not(context: Context, tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"12345")
-    item = DownloadItem(KEY, str(tmp_path), "file")
-    assert await left_of(context, Memory({str(path): finished_object(5, '"e"')}), item) == [item]
-
-
 async def test_all_else_passes_in_order(context: Context) -> None:
     others: list[Planned] = [
         Skip("/x", "a reason"),

@@ -1,4 +1,4 @@
-"""Leaving out what earlier runs of a job have finished: no request is made for each of them.
+"""Leaving out what earlier runs of a job have finished: no request is made for what a walk or a listing tells of.
 
 An item is left out only if it still is what was moved and still is where it went: a file of the same size and time or
 an object of the same size and ETag whose object the destination lists with that size, or whose file is still there.
@@ -6,16 +6,22 @@ an object of the same size and ETag whose object the destination lists with that
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import Final
 
+from transfer.engine.attempts import Tally
 from transfer.engine.context import Context
 from transfer.engine.fingerprints import finished_file, finished_object
 from transfer.engine.items import CopyItem, DownloadItem, UploadItem
 from transfer.engine.job import Job
 from transfer.engine.listing import sizes_of_keys
 from transfer.engine.planning import Planned
+from transfer.engine.spread import each, spread
+from transfer.model.errors import TransferError
+from transfer.model.values import dataclass
+from transfer.stores.s3 import objects
 
 BATCH_ITEMS: Final = 500
 """Items looked up at a time: one way to the journal and one to a thread for so many."""
@@ -42,31 +48,62 @@ async def _unfinished(context: Context, job: Job, batch: Sequence[Planned]) -> l
     noted = await job.finished([name for name in map(_name, batch) if name])
     if not noted:
         return list(batch)
-    claimed = [item for item in batch if _is_noted(item, noted.get(_name(item), ""))]
-    at_store = await _at_store(context, [item for item in claimed if isinstance(item, UploadItem | CopyItem)])
-    on_disk = await context.threads.run(lambda: {item.path for item in claimed if _is_on_disk(item)})
-    done = {name for name in map(_name, claimed) if name in at_store or name in on_disk}
+    claimed = {name: item for item in batch if (name := _name(item)) in noted}
+    versions = {name: _version(item) for name, item in claimed.items()}
+    versions |= await _asked(context, [item for name, item in claimed.items() if versions[name] is None])
+    sizes = {name: version.size for name, version in versions.items() if version and version.fingerprint == noted[name]}
+    done = await _at_store(context, claimed, sizes)
+    done |= await context.threads.run(lambda: {name for name in sizes if _is_on_disk(claimed[name], sizes[name])})
     left = [item for item in batch if _name(item) not in done]
     context.progress.items_resumed += len(batch) - len(left)
     return left
 
 
-async def _at_store(context: Context, items: Sequence[UploadItem | CopyItem]) -> set[str]:
-    """The destinations at which the store lists an object of the source's size."""
-    by_bucket: dict[str, dict[str, UploadItem | CopyItem]] = {}
-    for item in items:
-        by_bucket.setdefault(item.destination.bucket, {})[item.destination.key] = item
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A source as it is now: its size in bytes, and what a journal notes of it once it has been moved."""
+
+    size: int
+    fingerprint: str
+
+
+def _version(item: Planned) -> _Version | None:
+    """None when nothing is known but the name."""
+    if isinstance(item, UploadItem) and item.size is not None and item.mtime_ns is not None:
+        return _Version(item.size, finished_file(item.size, item.mtime_ns))
+    if isinstance(item, DownloadItem | CopyItem) and item.listed is not None:
+        return _Version(item.listed.size, finished_object(item.listed.size, item.listed.etag))
+    return None
+
+
+async def _asked(context: Context, items: Sequence[Planned]) -> dict[str, _Version | None]:
+    """What the store says of objects that were named, not listed; what cannot be told is told when it is moved."""
+    versions: dict[str, _Version | None] = {}
+
+    async def ask(item: DownloadItem | CopyItem) -> None:
+        location = item.source
+        with suppress(TransferError):
+            info = await context.attempts.run(location, lambda _: objects.head_object(context.store, location), Tally())
+            versions[_name(item)] = _Version(info.size, finished_object(info.size, info.etag))
+
+    named = [item for item in items if isinstance(item, DownloadItem | CopyItem)]
+    if named:
+        await spread(each(named), ask, context.may_add_item_worker)
+    return versions
+
+
+async def _at_store(context: Context, items: Mapping[str, Planned], sizes: Mapping[str, int]) -> set[str]:
+    """Of these items, by name, those at whose destination the store lists an object of the source's size."""
+    by_bucket: dict[str, dict[str, str]] = {}
+    for name in sizes:
+        item = items[name]
+        if isinstance(item, UploadItem | CopyItem):
+            by_bucket.setdefault(item.destination.bucket, {})[item.destination.key] = name
     there: set[str] = set()
     for bucket, wanted in by_bucket.items():
-        sizes = await sizes_of_keys(context.destination, bucket, list(wanted))
-        there |= {str(item.destination) for key, item in wanted.items() if sizes.get(key, -1) == _size(item)}
+        found = await sizes_of_keys(context.destination, bucket, list(wanted))
+        there |= {name for key, name in wanted.items() if found.get(key, -1) == sizes[name]}
     return there
-
-
-def _size(item: UploadItem | CopyItem) -> int | None:
-    if isinstance(item, UploadItem):
-        return item.size
-    return item.listed.size if item.listed else None
 
 
 def _name(item: Planned) -> str:
@@ -76,22 +113,9 @@ def _name(item: Planned) -> str:
     return item.path if isinstance(item, DownloadItem) else ""
 
 
-def _is_noted(item: Planned, fingerprint: str) -> bool:
-    """Whether the item is what was moved."""
-    if isinstance(item, UploadItem) and item.size is not None and item.mtime_ns is not None:
-        return fingerprint == finished_file(item.size, item.mtime_ns)
-    if isinstance(item, DownloadItem | CopyItem) and item.listed is not None:
-        return fingerprint == finished_object(item.listed.size, item.listed.etag)
-    return False
-
-
-def _is_on_disk(item: Planned) -> TypeGuard[DownloadItem]:
+def _is_on_disk(item: Planned, size: int) -> bool:
     """Whether the file that was fetched has not been removed or cut since."""
     try:
-        return (
-            isinstance(item, DownloadItem)
-            and item.listed is not None
-            and Path(item.path).lstat().st_size == item.listed.size
-        )
+        return isinstance(item, DownloadItem) and Path(item.path).lstat().st_size == size
     except OSError:
         return False
