@@ -1,5 +1,6 @@
 """How `bench` reads its options, what its lines say, and the picture it draws."""
 
+import errno
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from transfer.__main__ import main
 from transfer.cli.bench_flags import BenchFlags
 from transfer.cli.bench_lines import format_latency, row_lines, summary_lines, tick_line
 from transfer.cli.bench_plot import check_plot, draw, series_of
+from transfer.cli.exit_codes import ExitCode
 from transfer.model.bench import (
     MIB,
     BenchCleaned,
@@ -79,6 +81,74 @@ def test_what_makes_no_sense_is_one_line_and_nothing_is_opened(
     assert told.out == ""
     assert told.err.startswith(f"transfer: {option}")
     assert len(told.err.splitlines()) == 1
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A mark for each measurement that begins; none is made."""
+    begun: list[str] = []
+
+    def begin(*_: object) -> ExitCode:
+        begun.append("begun")
+        return ExitCode.DONE
+
+    monkeypatch.setattr("transfer.cli.bench.run", begin)
+    return begun
+
+
+@pytest.mark.parametrize(("option", "name"), [("--output", "figures.json"), ("--plot", "figures.png")])
+def test_a_file_that_cannot_be_is_refused_before_anything_is_measured(
+    measured: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, name: str
+) -> None:
+    folder, long = tmp_path / name, tmp_path / f"{'x' * 300}{name}"
+    folder.mkdir()
+    assert main(["bench", "s3://bucket/x", option, str(folder)]) == 2
+    assert capsys.readouterr().err == f"transfer: {option} {folder}: it is a folder; name a file in it\n"
+    assert main(["bench", "s3://bucket/x", option, str(long)]) == 2
+    remedy = "name a file in a folder you may write to"
+    assert capsys.readouterr().err == f"transfer: {option} {long}: file name too long; {remedy}\n"
+    assert measured == []
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "is_there"),
+    [("--output", "figures.json", False), ("--plot", "figures.png", False), ("--plot", "figures.png", True)],
+)
+def test_a_file_that_may_not_be_written_is_refused_before_anything_is_measured(
+    measured: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    name: str,
+    is_there: bool,
+) -> None:
+    file = tmp_path / name
+    if is_there:
+        file.write_bytes(b"of yesterday")
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    # Whoever runs the tests may be allowed everything.
+    monkeypatch.setattr(Path, "open" if is_there else "touch", refuse)
+    assert main(["bench", "s3://bucket/x", option, str(file)]) == 2
+    remedy = "name a file in a folder you may write to"
+    assert capsys.readouterr().err == f"transfer: {option} {file}: permission denied; {remedy}\n"
+    assert measured == []
+
+
+def test_finding_out_whether_files_can_be_written_changes_nothing(measured: list[str], tmp_path: Path) -> None:
+    files = [tmp_path / "figures.json", tmp_path / "figures.png"]
+    words = ("bench", "s3://bucket/x", "--output", str(files[0]), "--plot", str(files[1]))
+    assert main(words) == 0
+    assert list(tmp_path.iterdir()) == []
+    for file in files:
+        file.write_bytes(b"of yesterday")
+    assert main(words) == 0
+    assert sorted(tmp_path.iterdir()) == files
+    assert [file.read_bytes() for file in files] == [b"of yesterday"] * 2
+    assert measured == ["begun"] * 2
 
 
 def test_two_ways_to_end_a_step_contradict(capsys: pytest.CaptureFixture[str]) -> None:

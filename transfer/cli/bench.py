@@ -81,9 +81,14 @@ class _Bench:
             from transfer.cli.bench_plot import check_plot
 
             check_plot(self._flags.plot)
-        for option, file in (("--output", self._flags.result), ("--plot", self._flags.plot)):
-            if file is not None and not file.absolute().parent.is_dir():
-                raise UsageError("there is no such folder", subject=f"{option} {file}", remedy="make it first")
+        for option, file, is_replaced in (("--output", self._flags.result, True), ("--plot", self._flags.plot, False)):
+            if file is None:
+                continue
+            subject = f"{option} {file}"
+            if not file.absolute().parent.is_dir():
+                raise UsageError("there is no such folder", subject=subject, remedy="make it first")
+            if not self._flags.dry_run:
+                _check_writable(file, subject, is_replaced=is_replaced)
 
     async def work(self) -> ExitCode:
         """Measure it all, and say how it ended; raises what ended it early."""
@@ -175,13 +180,43 @@ class _Bench:
             draw(self._results, f"transfer bench {self._url}", self._flags.plot)
 
 
+def _check_writable(file: Path, subject: str, *, is_replaced: bool) -> None:
+    """Refuse a file that could not be written at the end, by trying; changes none and leaves none.
+
+    Args:
+        file: Where it is to be.
+        subject: The option as it was given.
+        is_replaced: A new file takes the place of one that is there, which otherwise is written over.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    try:
+        if file.is_dir():
+            raise UsageError("it is a folder", subject=subject, remedy="name a file in it")
+        if file.is_file() and not is_replaced:
+            file.open("ab").close()
+        else:
+            making = _making(file)
+            making.touch()
+            making.unlink()
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise UsageError(reason, subject=subject, remedy="name a file in a folder you may write to") from error
+
+
+def _making(file: Path) -> Path:
+    """What a file is called until it is whole."""
+    return file.with_name(f".{file.name}.making")
+
+
 def _write_text(file: Path, text: str) -> None:
     """Write a file at once or not at all.
 
     Raises:
         LocalFileError: It cannot be written.
     """
-    making = file.with_name(f".{file.name}.making")
+    making = _making(file)
     try:
         making.write_text(text, encoding="ascii")
         making.replace(file)
