@@ -86,6 +86,22 @@ def test_standard_input_and_output_carry_bytes(cli: Cli, bucket: str) -> None:
     assert cli.run("cp", f"s3://{bucket}/stream", "-").stdout == content
 
 
+def test_cat_takes_keys_with_wildcards_but_no_patterns(cli: Cli, bucket: str) -> None:
+    cli.ok("cp", "-", f"s3://{bucket}/tree/a*[1]?", "--raw", stdin=b"starred")
+    assert cli.ok("cat", f"s3://{bucket}/tree/a*[1]?") == "starred"
+    refused = cli.run("cat", f"s3://{bucket}/tree/*")
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    [line] = lines_of(refused.stderr)
+    told, _, remedy = line.partition("; ")
+    assert told == f"transfer: s3://{bucket}/tree/*: there is no such object, and cat takes one key, no pattern"
+    assert remedy == f"see what matches with: transfer ls 's3://{bucket}/tree/*'"
+    assert "tree/a*[1]?" in cli.ok("ls", f"s3://{bucket}/tree/*")
+    missing = cli.run("cat", f"s3://{bucket}/tree/b")
+    assert lines_of(missing.stderr) == [
+        f"transfer: s3://{bucket}/tree/b: there is no such object; check the key with: transfer ls"
+    ]
+
+
 def test_buckets_are_made_listed_and_removed(cli: Cli, bucket: str) -> None:
     name = f"{bucket}-two"
     cli.ok("mb", f"s3://{name}")

@@ -1,14 +1,15 @@
-"""Says more of a source that does not exist: it may be a prefix. Asks only once something has failed so."""
+"""Says more of a source that does not exist: it may be a prefix or a pattern. Asks only once it has failed so."""
 
 from __future__ import annotations
 
+import shlex
 from http import HTTPStatus
 
 from transfer.engine.context import Context
 from transfer.engine.items import CopyItem, DownloadItem, Item
 from transfer.engine.wildcard_keys import has_objects_below
 from transfer.model.errors import StoreError, TransferError
-from transfer.model.locations import S3Location
+from transfer.model.locations import S3Location, has_wildcard
 
 
 async def explain_item(context: Context, item: Item, error: TransferError) -> TransferError:
@@ -28,8 +29,7 @@ async def explain(context: Context, location: S3Location, error: TransferError) 
         location: What was named as an object.
         error: Why it could not be used.
     """
-    is_missing = isinstance(error, StoreError) and (error.status, error.code) == (HTTPStatus.NOT_FOUND, "NoSuchKey")
-    if not is_missing or error.subject not in {None, str(location)}:
+    if not _is_missing(location, error):
         return error
     try:
         is_prefix = await has_objects_below(context, location)
@@ -39,3 +39,22 @@ async def explain(context: Context, location: S3Location, error: TransferError) 
     if is_prefix:
         error.message, error.remedy = "it is a prefix, not an object", "use -r for all objects below it"
     return error
+
+
+def explain_pattern(location: S3Location, error: TransferError) -> TransferError:
+    """The same error of `cat`, which says that it takes one key if what is missing looks like a pattern.
+
+    Args:
+        location: What was named as an object.
+        error: Why it could not be used.
+    """
+    if _is_missing(location, error) and has_wildcard(location.key):
+        error.message = "there is no such object, and cat takes one key, no pattern"
+        error.remedy = f"see what matches with: transfer ls {shlex.quote(str(location))}"
+    return error
+
+
+def _is_missing(location: S3Location, error: TransferError) -> bool:
+    """Whether an error says that just this object does not exist."""
+    is_missing = isinstance(error, StoreError) and (error.status, error.code) == (HTTPStatus.NOT_FOUND, "NoSuchKey")
+    return is_missing and error.subject in {None, str(location)}

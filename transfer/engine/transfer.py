@@ -348,7 +348,7 @@ class Transfer:
         """Write an object's bytes in order.
 
         Args:
-            url: `s3://bucket/key`.
+            url: `s3://bucket/key`; wildcards mean themselves.
             write: Takes each run of bytes; called in a worker thread.
 
         Raises:
@@ -357,7 +357,12 @@ class Transfer:
         from transfer.engine.reading import read_object
 
         location = _key_location(url)
-        return await read_object(self._running(), location, write)
+        try:
+            return await read_object(self._running(), location, write)
+        except StoreError as error:
+            from transfer.engine.missing_source import explain_pattern
+
+            raise explain_pattern(location, error) from error.__cause__
 
     async def stat(self, url: str) -> ObjectInfo:
         """What the store knows of one object.
