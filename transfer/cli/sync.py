@@ -13,6 +13,7 @@ from transfer.cli.filter_flags import FilterFlags
 from transfer.cli.flags import ConnectionFlags, OutputFlags
 from transfer.cli.sync_flags import SyncFlags
 from transfer.cli.transfer_run import TransferRun
+from transfer.model.checksums import ChecksumAlgorithm
 from transfer.model.errors import UsageError
 from transfer.model.receipts import Outcome
 from transfer.model.sync import SyncOptions
@@ -59,9 +60,7 @@ def sync(
     output: OutputFlags,
 ) -> int:
     """Make a folder or prefix like another: copy what differs."""
-    if len(locations) != 2:
-        raise UsageError("one source and one destination are needed", remedy="write: transfer sync SOURCE DESTINATION")
-    source, destination = locations
+    source, destination = _pair(locations, syncing)
     options = dataclasses.replace(moving.options(), filters=filtering.filters())
     first = connection.options()
     chosen = syncing.options()
@@ -83,3 +82,26 @@ class _SyncRun(TransferRun):
     def begin(self, transfer: Transfer) -> OutcomeStream[Outcome]:
         """Start the work."""
         return transfer.sync(self.sources[0], self.destination, self.chosen)
+
+
+def _pair(words: list[str], syncing: SyncFlags) -> tuple[str, str]:
+    """The source and the destination.
+
+    Raises:
+        UsageError: There are fewer or more words; it names one that is too much.
+    """
+    if len(words) == 2:
+        return words[0], words[1]
+    needed = "one source and one destination are needed"
+    remedy = "write: transfer sync SOURCE DESTINATION"
+    if len(words) < 2:
+        raise UsageError(needed, remedy=remedy)
+    # Elsewhere --checksum takes a value, which here becomes one more place.
+    algorithm = next((word for word in words if word in set(ChecksumAlgorithm)), None)
+    if algorithm is not None and syncing.compare_checksum:
+        raise UsageError(
+            "--checksum takes no value here: it compares by the checksums that the store keeps",
+            subject=algorithm,
+            remedy=f"choose what uploads are proved with by: --checksum-algorithm {algorithm}",
+        )
+    raise UsageError(f"it is one word too many: {needed}", subject=words[2], remedy=remedy)
