@@ -94,6 +94,8 @@ def test_an_interruption_keeps_the_figures_and_leaves_no_object(
     *_, summary, last = [json.loads(line) for line in said.splitlines()]
     assert (summary["type"], summary["exit_code"]) == ("summary", 130)
     assert (last["type"], last["kind"]) == ("error", "interrupted")
+    assert last["remedy"] == f"what was written below {plan['place']} has been removed"
+    assert (summary["objects"]["place"], summary["objects"]["left"]) == (plan["place"], 0)
     assert json.loads((cli.folder / "figures.json").read_text())["steps"][0] == first
     assert keys(oracle, bucket) == ["tmp/foreign"]
 

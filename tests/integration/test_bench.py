@@ -1,5 +1,7 @@
 """Measuring against real servers: what is counted, what is written, and that nothing is left."""
 
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -285,6 +287,44 @@ def test_a_failed_operation_makes_the_exit_code(place: str, seen: Seen, capsys: 
     assert told.out.splitlines()[1].split()[-1] == "1"
     assert "errors: 1 SlowDown" in told.err
     assert main(["bench", place, *words()]) == 0
+
+
+@pytest.mark.parametrize(
+    ("refused", "options", "ending"),
+    [
+        (("HEAD",), (), "what was written below {place} has been removed"),
+        (("HEAD",), ("--keep",), "kept what is below {place}; remove it with: transfer rm -r {place}"),
+        (
+            ("HEAD", "POST", "DELETE"),
+            (),
+            "objects could not be removed (not now); remove them with: transfer rm -r {place}",
+        ),
+        (("GET",), (), "nothing was written"),
+    ],
+)
+def test_an_interruption_ends_with_what_became_of_the_objects(
+    place: str,
+    seen: Seen,
+    keys: Callable[[], list[str]],
+    capsys: pytest.CaptureFixture[str],
+    refused: tuple[str, ...],
+    options: tuple[str, ...],
+    ending: str,
+) -> None:
+    def fail(call: Call) -> TransferError | None:
+        if call.method not in refused or (call.method == "HEAD" and not call.location.key):
+            return None
+        if call.method == refused[0]:
+            os.kill(os.getpid(), signal.SIGINT)
+        return StoreError("not now", status=403, code="AccessDenied")
+
+    seen.fails = fail
+    assert main(["bench", place, "--quiet", *words(*options)]) == 130
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "interrupted" in line]
+    below = next((call.location for call in seen.calls if call.method == "PUT"), None)
+    fresh = "" if below is None else f"s3://{below.bucket}/{'/'.join(below.key.split('/')[:2])}/"
+    assert line == f"transfer: interrupted; {ending.format(place=fresh)}"
+    assert (keys() == [FOREIGN]) == ("rm -r" not in ending)
 
 
 def test_what_is_left_makes_the_exit_code(place: str, seen: Seen, capsys: pytest.CaptureFixture[str]) -> None:

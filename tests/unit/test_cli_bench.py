@@ -10,11 +10,12 @@ import pytest
 
 from transfer.__main__ import main
 from transfer.cli.bench_flags import BenchFlags
-from transfer.cli.bench_lines import format_latency, row_lines, summary_lines, tick_line
+from transfer.cli.bench_lines import ending, format_latency, row_lines, summary_lines, tick_line
 from transfer.cli.bench_plot import check_plot, draw, series_of
 from transfer.cli.exit_codes import ExitCode
 from transfer.model.bench import (
     MIB,
+    BenchBegun,
     BenchCleaned,
     BenchOperation,
     BenchOptions,
@@ -24,6 +25,7 @@ from transfer.model.bench import (
     StepResult,
 )
 from transfer.model.errors import ConfigurationError, TransferError, UsageError
+from transfer.plan.bench_estimate import estimate
 
 PUT, GET, STAT, LIST, DELETE, MIXED = BenchOperation
 FAST = Latencies(0.002, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006)
@@ -187,6 +189,17 @@ def test_the_summary_names_what_is_enough_and_what_is_wrong() -> None:
     ]
     busy = StepResult(GET, MIB, 1, 1.0, 0.95, steps[0].total)
     assert "in 1 of 1 steps this program kept a core busy" in summary_lines([busy], None)
+
+
+def test_what_became_of_the_objects_of_a_run_that_was_stopped() -> None:
+    begun = BenchBegun("s3://b/x/", estimate(BenchOptions()))
+    remedy = "remove it with: transfer rm -r s3://b/x/"
+    assert ending(None, None) == "nothing was written"
+    assert ending(begun, None) == f"what was written below s3://b/x/ may be there still; {remedy}"
+    assert ending(begun, BenchCleaned("s3://b/x/")) == "what was written below s3://b/x/ has been removed"
+    assert ending(begun, BenchCleaned("s3://b/x/", is_kept=True)) == f"kept what is below s3://b/x/; {remedy}"
+    left = BenchCleaned("s3://b/x/", left=3, reason="no")
+    assert ending(begun, left) == "3 objects could not be removed (no); remove them with: transfer rm -r s3://b/x/"
 
 
 def test_the_line_that_is_redrawn() -> None:

@@ -23,6 +23,8 @@ from transfer.model.options import ConnectionOptions
 from transfer.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from transfer.model.bench import BenchBegun, BenchCleaned, BenchNews, BenchOptions, StepResult
 
 EXAMPLES = """
@@ -99,6 +101,8 @@ class _Bench:
             if self._begun is not None and not self._flags.dry_run:
                 self._sum_up(began, code_of_end(error))
             raise
+        finally:
+            self._note_ending()
         if self._flags.dry_run:
             return ExitCode.DONE
         is_left = self._cleaned is None or (self._cleaned.left != 0 and not self._cleaned.is_kept)
@@ -126,6 +130,8 @@ class _Bench:
                                 self._hear(one)
                     except asyncio.CancelledError:
                         self._tell_of_cleaning()
+                        # The engine has cleaned up when this returns, and tells of it last.
+                        self._hear_of_cleaning(await news.rest())
                         raise
 
     def _hear(self, one: BenchNews) -> None:
@@ -144,6 +150,18 @@ class _Bench:
         elif isinstance(one, BenchCleaned):
             self._cleaned = one
 
+    def _hear_of_cleaning(self, rest: Sequence[BenchNews]) -> None:
+        from transfer.model.bench import BenchCleaned
+
+        for one in rest:
+            if isinstance(one, BenchCleaned):
+                self._hear(one)
+
+    def _note_ending(self) -> None:
+        from transfer.cli.bench_lines import ending
+
+        self._output.note_ending(ending(None if self._flags.dry_run else self._begun, self._cleaned))
+
     def _tell_of_cleaning(self) -> None:
         from transfer.cli.bench_lines import cleaning_line
 
@@ -156,7 +174,9 @@ class _Bench:
         from transfer.cli.bench_records import summary_record
 
         record = summary_record(self._results, self._cleaned, time.monotonic() - began, int(code))
-        self._output.show(Measured(summary_lines(self._results, self._cleaned), record))
+        # The last line of an interrupted run tells people of the objects.
+        cleaned = None if code is ExitCode.INTERRUPTED else self._cleaned
+        self._output.show(Measured(summary_lines(self._results, cleaned), record))
         if self._results:
             self._keep_figures(record)
 

@@ -63,6 +63,22 @@ def cleaning_line(place: str) -> str:
     return printable(f"transfer: bench: removing what is below {place}") + "\n"
 
 
+def ending(begun: BenchBegun | None, cleaned: BenchCleaned | None) -> str:
+    """What became of the objects of a run that was stopped.
+
+    Args:
+        begun: Below which prefix it wrote; None when it wrote nothing.
+        cleaned: What is known of them; None when nothing is.
+    """
+    if begun is None:
+        return "nothing was written"
+    if cleaned is None:
+        return f"what was written below {begun.place} may be there still; remove it with: transfer rm -r {begun.place}"
+    if cleaned.is_kept:
+        return _kept(cleaned)
+    return f"what was written below {cleaned.place} has been removed" if cleaned.left == 0 else left_behind(cleaned)
+
+
 def summary_lines(results: Sequence[StepResult], cleaned: BenchCleaned | None) -> str:
     """What was enough for each sweep, what the figures may suffer from, and what was left."""
     lines = [line for sweep in _sweeps(results) if (line := _verdict(sweep)) is not None]
@@ -155,9 +171,13 @@ def _verdict(sweep: Sequence[StepResult]) -> str | None:
 def _cleaned(cleaned: BenchCleaned) -> list[str]:
     lines = []
     if cleaned.is_kept:
-        lines.append(f"kept what is below {cleaned.place}; remove it with: transfer rm -r {cleaned.place}")
+        lines.append(_kept(cleaned))
     elif cleaned.left != 0:
         lines.append(left_behind(cleaned))
     if cleaned.has_versions:
         lines.append("the bucket keeps versions: what was removed goes on costing until its rules let it go")
     return lines
+
+
+def _kept(cleaned: BenchCleaned) -> str:
+    return f"kept what is below {cleaned.place}; remove it with: transfer rm -r {cleaned.place}"

@@ -173,9 +173,15 @@ class LineFailed:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """The user or the system stopped the run; `kept` is what it leaves."""
+    """The user or the system stopped the run.
+
+    Attributes:
+        kept: The job that it leaves.
+        ending: What else became of its work; "" when it just ended.
+    """
 
     kept: KeptJob | None = None
+    ending: str = ""
 
 
 @dataclass(frozen=True, slots=True)

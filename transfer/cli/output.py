@@ -75,6 +75,7 @@ class Output:
         self._bar: _Bar | None = None
         self._stdout_is_data = False
         self._kept: list[KeptJob] = []
+        self._ending = ""
         self._take_summary: Callable[[Summary], None] | None = None
         self._whole: Output | None = None
 
@@ -132,6 +133,15 @@ class Output:
         self._kept.append(kept)
         if self._as_json:
             self.show(kept)
+
+    @property
+    def ending(self) -> str:
+        """What became of the work, for the last line of a run that is interrupted."""
+        return self._ending
+
+    def note_ending(self, ending: str) -> None:
+        """Take note of what became of the work, if that is not what copies leave: whole objects or none."""
+        self._ending = ending
 
     def leave_kept_to(self, whole: Output) -> None:
         """Have another writer tell what is left: that of the run which this command was one line of."""

@@ -168,7 +168,7 @@ def _told(output: Output, found: list[BaseException], *, interrupted: bool) -> E
     if interrupted or any(isinstance(leaf, KeyboardInterrupt) for leaf in found):
         if len(output.kept) > 1:
             output.show_kept()
-        output.show(Interrupted(output.kept[0] if len(output.kept) == 1 else None))
+        output.show(Interrupted(output.kept[0] if len(output.kept) == 1 else None, output.ending))
         return ExitCode.INTERRUPTED
     # A cancellation beside a real error is only its echo.
     real = [leaf for leaf in found if not isinstance(leaf, asyncio.CancelledError)] or found

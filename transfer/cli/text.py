@@ -89,10 +89,10 @@ def _remark(message: Unproven | SourceKept | LineFailed) -> str:
 
 
 def interrupted_remedy(message: Interrupted) -> str:
-    """What to do after an interruption."""
+    """What to do after an interruption, or what became of the work."""
     if message.kept is not None:
         return _way_on(message.kept)
-    return "nothing half-written is left under a final name: run the command again"
+    return message.ending or "nothing half-written is left under a final name: run the command again"
 
 
 def event_line(event: Event) -> str:
