@@ -86,6 +86,15 @@ def test_standard_input_and_output_carry_bytes(cli: Cli, bucket: str) -> None:
     assert cli.run("cp", f"s3://{bucket}/stream", "-").stdout == content
 
 
+def test_standard_input_that_was_not_read_is_not_lost(cli: Cli, bucket: str) -> None:
+    refused = cli.run("cp", "-", f"s3://{bucket}/", stdin=b"hi")
+    assert refused.returncode == 2
+    [line] = lines_of(refused.stderr)
+    assert line.startswith(f"transfer: s3://{bucket}/: standard input has no name to keep; ")
+    failed = cli.run("cp", "-", f"s3://{bucket}-missing/key", stdin=b"hi")
+    assert "transfer: warning: standard input cannot be read twice: give all of it again" in lines_of(failed.stderr)
+
+
 def test_cat_takes_keys_with_wildcards_but_no_patterns(cli: Cli, bucket: str) -> None:
     cli.ok("cp", "-", f"s3://{bucket}/tree/a*[1]?", "--raw", stdin=b"starred")
     assert cli.ok("cat", f"s3://{bucket}/tree/a*[1]?") == "starred"

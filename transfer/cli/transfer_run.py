@@ -56,6 +56,7 @@ class TransferRun(ABC):
         self._options = options
         self._workers: tuple[Forked, ...] = ()
         self.tally = Tally()
+        self._may_have_read = False
         if destination == "-":
             output.leave_stdout_to_data()
 
@@ -95,7 +96,7 @@ class TransferRun(ABC):
 
     def _tell_of_lost_stream(self) -> None:
         """What came from standard input is gone: no later run can go on with it."""
-        if "-" in self.sources:
+        if "-" in self.sources and self._may_have_read:
             self.output.event(Warned("standard input cannot be read twice: give all of it again"))
 
     def _tell_of_lost_reader(self, error: BaseException) -> None:
@@ -117,6 +118,8 @@ class TransferRun(ABC):
             workers=self._workers,
         ) as transfer:
             outcomes = self.begin(transfer)
+            # What is refused until here has read nothing.
+            self._may_have_read = True
             is_stream = "-" in self.sources
             activity = Activity.PLANNING if self.tally.is_dry_run else Activity.MOVING
             async with shown(transfer.progress, self.output, activity, is_stream=is_stream), closing(outcomes):
