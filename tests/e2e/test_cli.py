@@ -299,19 +299,27 @@ def test_a_target_folder_that_cannot_be_made_is_told_once(cli: Cli, bucket: str)
     assert re.search(r"1 failed, 3 not attempted$", summary), summary
 
 
-def test_a_run_whose_lines_nobody_reads_any_more_says_why_it_stops(cli: Cli, bucket: str) -> None:
+@pytest.mark.parametrize("is_batch", [False, True])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_run_whose_lines_nobody_reads_any_more_says_why_it_stops(
+    cli: Cli, bucket: str, options: list[str], is_batch: bool
+) -> None:
     (cli.folder / "many").mkdir()
     for number in range(3000):
         (cli.folder / "many" / str(number)).write_bytes(b"x")
-    with cli.start("cp", "-r", "many", f"s3://{bucket}/") as process:
+    command = ["cp", "-r", "many", f"s3://{bucket}/"]
+    if is_batch:
+        (cli.folder / "commands.txt").write_text(f"{' '.join(command)}\n" * 3)
+        command = ["run", "--jobs", "1", "commands.txt"]
+    with cli.start(*command, *options) as process:
         assert process.stdout
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr
         told = process.stderr.read().decode()
         assert process.wait() == 1
-    assert "stopped, for nobody reads standard output any more" in told
-    assert "run the same command again" in told
+    assert told.count("stopped, for nobody reads standard output any more") == 1
+    assert ("run the same command again" in told) is not bool(options)
 
 
 def test_unsafe_keys_are_refused_skipped_or_escaped(

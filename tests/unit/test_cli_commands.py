@@ -437,6 +437,13 @@ def test_what_was_not_found_may_be_more(found_all: bool, told: str) -> None:
     assert summary_line(Summary("cp", tally, 1.0, ExitCode.FAILED)).endswith(f", {told}\n")
 
 
+def test_flags_of_several_runs_are_no_counts() -> None:
+    total = Tally()
+    for one in (Tally(moved=1), Tally(moved=2, found_all=False), Tally(is_dry_run=True)):
+        total.add_tally(one)
+    assert total == Tally(moved=3, found_all=False, is_dry_run=True)
+
+
 def test_buckets_are_made_and_removed(engine: Script, capsys: pytest.CaptureFixture[str]) -> None:
     assert [main(["mb", "s3://new/"]), main(["rb", "s3://new"])] == [0, 0]
     assert capsys.readouterr().out == "mb s3://new\nrb s3://new\n"

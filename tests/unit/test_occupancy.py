@@ -62,3 +62,8 @@ def test_of_this_thread_both_say_the_same() -> None:
     assert told is not None
     assert before <= told <= watched.seconds()
     watched.close()
+
+
+def test_a_system_that_does_not_count_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transfer.system.occupancy.Path.read_bytes", lambda _: b"0 0 0\n")
+    assert occupied_seconds(1) is None

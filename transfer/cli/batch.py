@@ -7,7 +7,6 @@ not taken through the reading of options; what it does is the same.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import posixpath
 import shlex
 import time
@@ -25,7 +24,7 @@ from transfer.cli.messages import KeptJob, LineFailed, Summary
 from transfer.cli.numbers import whole_number
 from transfer.cli.output import Output
 from transfer.cli.progress import Activity, shown
-from transfer.cli.run import Work, deferred, report
+from transfer.cli.run import Work, deferred, leaves, report
 from transfer.cli.run import run as run_loop
 from transfer.cli.tally import Tally
 from transfer.model.errors import TransferError, UsageError
@@ -102,6 +101,7 @@ class _Batch:
         self._is_over = False
         self._last_line = 0
         self._reading: CancelScope | None = None
+        output.explain_cut_off()
 
     async def work(self) -> ExitCode:
         from transfer.engine.sharing import SharedStores, shared_stores
@@ -205,6 +205,7 @@ class _Batch:
             return
         self._is_over = True
         if not self._has_an_end():
+            self._tally.found_all = False
             self._output.event(Warned(f"{self._file}: what follows line {self._last_line} is not read"))
             if self._reading is not None:
                 self._reading.cancel()
@@ -226,7 +227,11 @@ class _Batch:
             try:
                 code = await work()
                 output.show_kept()
-            except Exception as error:  # noqa: BLE001 - as for a command of its own: every error is a line and a code
+            except Exception as error:
+                # As for a command of its own: every error is a line and a code.
+                if any(map(output.is_cut_off, leaves(error))):
+                    output.leave_kept_to(self._output)
+                    raise BrokenPipeError from error
                 code = report(output, error)
             except BaseException:
                 output.leave_kept_to(self._output)
@@ -234,8 +239,7 @@ class _Batch:
         return code
 
     def _add(self, summary: Summary) -> None:
-        for field in dataclasses.fields(summary.tally):
-            setattr(self._tally, field.name, getattr(self._tally, field.name) + getattr(summary.tally, field.name))
+        self._tally.add_tally(summary.tally)
 
     def _note(self, line: Line, code: ExitCode) -> None:
         if code in (ExitCode.FAILED, ExitCode.USAGE):

@@ -42,7 +42,7 @@ from transfer.cli.records import json_line, record_of
 from transfer.cli.streams import has_no_reader, tolerant
 from transfer.model.audits import Audited, Finding
 from transfer.model.errors import LocalFileError, TransferError
-from transfer.model.events import ConcurrencyChanged, Event, RequestRetried
+from transfer.model.events import ConcurrencyChanged, Event, RequestRetried, Warned
 from transfer.model.receipts import Failure, Intent, Receipt, Removal, UploadAbort
 
 
@@ -76,6 +76,7 @@ class Output:
         self._stdout_is_data = False
         self._kept: list[KeptJob] = []
         self._ending = ""
+        self._is_cut_off_explained = True
         self._take_summary: Callable[[Summary], None] | None = None
         self._whole: Output | None = None
 
@@ -113,6 +114,19 @@ class Output:
         if not isinstance(error, LocalFileError):
             return False
         return isinstance(error.__cause__, BrokenPipeError) or (self._stdout_is_data and has_no_reader(self._stdout))
+
+    def explain_cut_off(self) -> None:
+        """Have a run say why it stops when nobody reads its lines any more: they were not what it was for."""
+        self._is_cut_off_explained = False
+
+    def tell_cut_off(self) -> None:
+        """Say why the run stops and how to go on, once, if there is more to it than its lines; raises as `show`."""
+        if self._is_cut_off_explained:
+            return
+        self._is_cut_off_explained = True
+        why = "stopped, for nobody reads standard output any more: send it to a file, or use -q"
+        self._write(self._stderr, text.notice_line(Warned(why)), may_wait=False)
+        self.show_kept()
 
     @property
     def bar(self) -> _Bar | None:

@@ -134,10 +134,13 @@ def report(output: Output, error: BaseException, *, interrupted: bool = False) -
         interrupted: A signal had arrived, so whatever was raised follows from it.
     """
     found = list(leaves(error))
-    if any(map(output.is_cut_off, found)):
+    is_cut_off = any(map(output.is_cut_off, found))
+    if is_cut_off:
         output.silence()
-        return ExitCode.FAILED
     try:
+        if is_cut_off and not interrupted:
+            output.tell_cut_off()
+            return ExitCode.FAILED
         return _told(output, found, interrupted=interrupted)
     except (BrokenPipeError, TransferError):
         # The stream that should carry the bad news is what broke.

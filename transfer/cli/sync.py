@@ -98,7 +98,7 @@ def _pair(words: list[str], syncing: SyncFlags) -> tuple[str, str]:
         raise UsageError(needed, remedy=remedy)
     # Elsewhere --checksum takes a value, which here becomes one more place.
     algorithm = next((word for word in words if word in set(ChecksumAlgorithm)), None)
-    if algorithm is not None and syncing.compare_checksum:
+    if algorithm is not None and syncing.compare_checksum and len(words) == 3:
         raise UsageError(
             "--checksum takes no value here: it compares by the checksums that the store keeps",
             subject=algorithm,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import cast
 
@@ -53,6 +53,13 @@ class Tally:
     """Items that were found but not begun when the run ended early."""
     found_all: bool = True
     """Whether all items had been found by then."""
+
+    def add_tally(self, other: Tally) -> None:
+        """Count what became of the items of another run, too."""
+        found_all, is_dry_run = self.found_all and other.found_all, self.is_dry_run or other.is_dry_run
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        self.found_all, self.is_dry_run = found_all, is_dry_run
 
     @property
     def is_empty(self) -> bool:

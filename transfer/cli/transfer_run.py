@@ -18,7 +18,7 @@ from transfer.cli.manifest import Manifest
 from transfer.cli.messages import KeptJob, Message, Summary, Unproven
 from transfer.cli.output import Output
 from transfer.cli.progress import Activity, shown
-from transfer.cli.run import closing, deferred, leaves, run
+from transfer.cli.run import closing, deferred, run
 from transfer.cli.tally import Tally
 from transfer.model.checksums import VerifiedBy
 from transfer.model.events import Event, JobKept, Warned
@@ -59,6 +59,8 @@ class TransferRun(ABC):
         self._may_have_read = False
         if destination == "-":
             output.leave_stdout_to_data()
+        else:
+            output.explain_cut_off()
 
     def run(self) -> ExitCode:
         """Do it all in an event loop, with other processes if they may be of use; the code for the process."""
@@ -86,7 +88,6 @@ class TransferRun(ABC):
                 if not self.tally.is_empty:
                     self._sum_up(began, code_of_end(error))
                 self._tell_of_lost_stream()
-                self._tell_of_lost_reader(error)
                 raise
         code = code_of_tally(self.tally, require_verified=self.flags.require_verified)
         self._sum_up(began, code)
@@ -98,14 +99,6 @@ class TransferRun(ABC):
         """What came from standard input is gone: no later run can go on with it."""
         if "-" in self.sources and self._may_have_read:
             self.output.event(Warned("standard input cannot be read twice: give all of it again"))
-
-    def _tell_of_lost_reader(self, error: BaseException) -> None:
-        """Say why a run ends of which the lines go to a program that has ended, as `head` does; data may end so."""
-        if self.destination != "-" and any(map(self.output.is_cut_off, leaves(error))):
-            self.output.event(
-                Warned("stopped, for nobody reads standard output any more: send it to a file, or use -q")
-            )
-            self.output.show_kept()
 
     async def _move(self, manifest: Manifest | None) -> None:
         from transfer.engine.transfer import Transfer

@@ -7,7 +7,6 @@ an object of the same size and ETag whose object the destination lists with that
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,8 @@ from transfer.engine.listing import sizes_of_keys
 from transfer.engine.planning import Planned
 from transfer.engine.spread import each, spread
 from transfer.model.errors import TransferError
+from transfer.model.locations import S3Location
+from transfer.model.objects import ObjectInfo
 from transfer.model.values import dataclass
 from transfer.stores.s3 import objects
 
@@ -49,10 +50,16 @@ async def _unfinished(context: Context, job: Job, batch: Sequence[Planned]) -> l
     if not noted:
         return list(batch)
     claimed = {name: item for item in batch if (name := _name(item)) in noted}
-    versions = {name: _version(item) for name, item in claimed.items()}
-    versions |= await _asked(context, [item for name, item in claimed.items() if versions[name] is None])
-    sizes = {name: version.size for name, version in versions.items() if version and version.fingerprint == noted[name]}
-    done = await _at_store(context, claimed, sizes)
+    versions = {name: version for name, item in claimed.items() if (version := _version(item)) is not None}
+    named = {
+        name: item
+        for name, item in claimed.items()
+        if isinstance(item, DownloadItem | CopyItem) and name not in versions
+    }
+    versions |= await _asked(context, named)
+    sizes = {name: version.size for name, version in versions.items() if version.fingerprint == noted[name]}
+    done = await _at_store(context, {name: claimed[name] for name in sizes if name not in named}, sizes)
+    done |= {name for name in named.keys() & sizes.keys() if await _is_at_store(context, named[name], sizes[name])}
     done |= await context.threads.run(lambda: {name for name in sizes if _is_on_disk(claimed[name], sizes[name])})
     left = [item for item in batch if _name(item) not in done]
     context.progress.items_resumed += len(batch) - len(left)
@@ -76,27 +83,45 @@ def _version(item: Planned) -> _Version | None:
     return None
 
 
-async def _asked(context: Context, items: Sequence[Planned]) -> dict[str, _Version | None]:
-    """What the store says of objects that were named, not listed; what cannot be told is told when it is moved."""
-    versions: dict[str, _Version | None] = {}
+async def _asked(context: Context, items: Mapping[str, DownloadItem | CopyItem]) -> dict[str, _Version]:
+    """What the store says of objects that were named, not listed; of those that it says nothing of, nothing."""
+    versions: dict[str, _Version] = {}
 
-    async def ask(item: DownloadItem | CopyItem) -> None:
-        location = item.source
-        with suppress(TransferError):
-            info = await context.attempts.run(location, lambda _: objects.head_object(context.store, location), Tally())
-            versions[_name(item)] = _Version(info.size, finished_object(info.size, info.etag))
+    async def ask(name: str) -> None:
+        if (info := await _head(context, items[name].source)) is not None:
+            versions[name] = _Version(info.size, finished_object(info.size, info.etag))
 
-    named = [item for item in items if isinstance(item, DownloadItem | CopyItem)]
-    if named:
-        await spread(each(named), ask, context.may_add_item_worker)
+    if items:
+        await spread(each(items), ask, context.may_add_item_worker)
     return versions
+
+
+async def _is_at_store(context: Context, item: DownloadItem | CopyItem, size: int) -> bool:
+    """Whether the destination has an object of the source's size where a copy of a named object went."""
+    if not isinstance(item, CopyItem):
+        return False
+    info = await _head(context.destination, item.destination)
+    return info is not None and info.size == size
+
+
+async def _head(context: Context, location: S3Location) -> ObjectInfo | None:
+    """What is there; None when the store does not tell, which it will tell again when the item is moved.
+
+    Raises:
+        TransferError: What every other request would be answered with, too.
+    """
+    try:
+        return await context.attempts.run(location, lambda _: objects.head_object(context.store, location), Tally())
+    except TransferError as error:
+        if context.ends_run(error):
+            raise
+        return None
 
 
 async def _at_store(context: Context, items: Mapping[str, Planned], sizes: Mapping[str, int]) -> set[str]:
     """Of these items, by name, those at whose destination the store lists an object of the source's size."""
     by_bucket: dict[str, dict[str, str]] = {}
-    for name in sizes:
-        item = items[name]
+    for name, item in items.items():
         if isinstance(item, UploadItem | CopyItem):
             by_bucket.setdefault(item.destination.bucket, {})[item.destination.key] = name
     there: set[str] = set()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from transfer.engine.carrying import carry_out, count
+from transfer.engine.carrying import RunEndedError, carry_out, count
 from transfer.engine.context import Context
 from transfer.engine.copy_request import CopyRequest
 from transfer.engine.copying import counted, kept, move_item
@@ -79,7 +79,7 @@ async def move_items(context: Context, job: Job, request: CopyRequest, deliver: 
         async with kept(context, job) as ending:
             try:
                 is_clean = await carry_out(context, counted(context, plan_items(context, request)), act, deliver)
-            except TransferError:
+            except (TransferError, RunEndedError):
                 await tell_rest()
                 raise
             await tell_rest()

@@ -49,10 +49,11 @@ def occupied_seconds(thread_id: int) -> float | None:
         thread_id: The system's; that of a process is that of its main thread.
 
     Returns:
-        None where the system does not tell, and when there is no such thread any more.
+        None where the system does not tell, and when there is no such thread any more. A system that does not count
+        may tell of zeros.
     """
     try:
-        return _seconds(Path("/proc", str(thread_id), "schedstat").read_bytes())
+        return _seconds(Path("/proc", str(thread_id), "schedstat").read_bytes()) or None
     except (OSError, ValueError):
         return None
 

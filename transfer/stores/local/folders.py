@@ -32,7 +32,16 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _LOCK_TRIALS = 1000
 _LOCK_PAUSE_SECONDS = 0.001
 """A second in all: what is done under the lock takes some microseconds."""
-_TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
+_STAYS_SO = {
+    errno.EACCES,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
+"""Reasons that the next file below a folder would meet as well; a server of files that is away for a moment is none."""
 _UNNAMED: int = getattr(os, "O_TMPFILE", 0)
 
 
@@ -217,8 +226,8 @@ def open_root(path: str) -> Folder:
     """Open the folder that everything goes below; it and its parents are made when missing; it may be a link.
 
     Raises:
-        TargetFolderError: It is no folder, or the system refuses.
-        LocalFileError: Too many files are open, which is no matter of the folder.
+        TargetFolderError: It is no folder, or the system does not let it be one.
+        LocalFileError: The system refuses for another reason, which may pass.
     """
     root = path or os.curdir
     try:
@@ -228,9 +237,9 @@ def open_root(path: str) -> Folder:
         next(Path(root).iterdir(), None)
     except OSError as error:
         if isinstance(error, FileExistsError):
-            # A file where a folder would have to be made: the system says only that there is something.
+            # A file or a link to nothing, where a folder would have to be: the system says only that it is there.
             error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        kind = LocalFileError if error.errno in _TOO_MANY_OPEN else TargetFolderError
+        kind = TargetFolderError if error.errno in _STAYS_SO else LocalFileError
         raise kind.from_os_error(error, root) from error
     return Folder(root, None)
 
