@@ -177,9 +177,10 @@ class _Batch:
                 async with self._large:
                     code = await self._command(words)
         except (TransferError, BrokenPipeError) as error:
-            code = report(self._output, error)
             if self._output.is_cut_off(error):
+                # It is told when all lines have said what they leave.
                 raise
+            code = report(self._output, error)
             if isinstance(error, TransferError) and transfer.ends_all(error):
                 self._end()
         self._note(line, code)

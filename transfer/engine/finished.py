@@ -59,7 +59,13 @@ async def _unfinished(context: Context, job: Job, batch: Sequence[Planned]) -> l
     versions |= await _asked(context, named)
     sizes = {name: version.size for name, version in versions.items() if version.fingerprint == noted[name]}
     done = await _at_store(context, {name: claimed[name] for name in sizes if name not in named}, sizes)
-    done |= {name for name in named.keys() & sizes.keys() if await _is_at_store(context, named[name], sizes[name])}
+
+    async def look(name: str) -> None:
+        if await _is_at_store(context, named[name], sizes[name]):
+            done.add(name)
+
+    if there := named.keys() & sizes.keys():
+        await spread(each(there), look, context.may_add_item_worker)
     done |= await context.threads.run(lambda: {name for name in sizes if _is_on_disk(claimed[name], sizes[name])})
     left = [item for item in batch if _name(item) not in done]
     context.progress.items_resumed += len(batch) - len(left)
