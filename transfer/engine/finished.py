@@ -51,22 +51,10 @@ async def _unfinished(context: Context, job: Job, batch: Sequence[Planned]) -> l
         return list(batch)
     claimed = {name: item for item in batch if (name := _name(item)) in noted}
     versions = {name: version for name, item in claimed.items() if (version := _version(item)) is not None}
-    named = {
-        name: item
-        for name, item in claimed.items()
-        if isinstance(item, DownloadItem | CopyItem) and name not in versions
-    }
-    versions |= await _asked(context, named)
     sizes = {name: version.size for name, version in versions.items() if version.fingerprint == noted[name]}
-    done = await _at_store(context, {name: claimed[name] for name in sizes if name not in named}, sizes)
-
-    async def look(name: str) -> None:
-        if await _is_at_store(context, named[name], sizes[name]):
-            done.add(name)
-
-    if there := named.keys() & sizes.keys():
-        await spread(each(there), look, context.may_add_item_worker)
+    done = await _at_store(context, claimed, sizes)
     done |= await context.threads.run(lambda: {name for name in sizes if _is_on_disk(claimed[name], sizes[name])})
+    done |= await _named_and_done(context, {name: claimed[name] for name in claimed if name not in versions}, noted)
     left = [item for item in batch if _name(item) not in done]
     context.progress.items_resumed += len(batch) - len(left)
     return left
@@ -89,25 +77,27 @@ def _version(item: Planned) -> _Version | None:
     return None
 
 
-async def _asked(context: Context, items: Mapping[str, DownloadItem | CopyItem]) -> dict[str, _Version]:
-    """What the store says of objects that were named, not listed; of those that it says nothing of, nothing."""
-    versions: dict[str, _Version] = {}
+async def _named_and_done(context: Context, items: Mapping[str, Planned], noted: Mapping[str, str]) -> set[str]:
+    """Of items, by name, that no listing told, those that still are what was moved and are where they went."""
+    done: set[str] = set()
 
-    async def ask(name: str) -> None:
-        if (info := await _head(context, items[name].source)) is not None:
-            versions[name] = _Version(info.size, finished_object(info.size, info.etag))
+    async def look(item: DownloadItem | CopyItem) -> None:
+        name, info = _name(item), await _head(context, item.source)
+        if info is None or finished_object(info.size, info.etag) != noted[name]:
+            return
+        size = info.size
+        if isinstance(item, CopyItem):
+            there = await _head(context.destination, item.destination)
+            is_there = there is not None and there.size == size
+        else:
+            is_there = await context.threads.run(lambda: _is_on_disk(item, size))
+        if is_there:
+            done.add(name)
 
-    if items:
-        await spread(each(items), ask, context.may_add_item_worker)
-    return versions
-
-
-async def _is_at_store(context: Context, item: DownloadItem | CopyItem, size: int) -> bool:
-    """Whether the destination has an object of the source's size where a copy of a named object went."""
-    if not isinstance(item, CopyItem):
-        return False
-    info = await _head(context.destination, item.destination)
-    return info is not None and info.size == size
+    named = [item for item in items.values() if isinstance(item, DownloadItem | CopyItem)]
+    if named:
+        await spread(each(named), look, context.may_add_item_worker)
+    return done
 
 
 async def _head(context: Context, location: S3Location) -> ObjectInfo | None:
@@ -127,7 +117,8 @@ async def _head(context: Context, location: S3Location) -> ObjectInfo | None:
 async def _at_store(context: Context, items: Mapping[str, Planned], sizes: Mapping[str, int]) -> set[str]:
     """Of these items, by name, those at whose destination the store lists an object of the source's size."""
     by_bucket: dict[str, dict[str, str]] = {}
-    for name, item in items.items():
+    for name in sizes:
+        item = items[name]
         if isinstance(item, UploadItem | CopyItem):
             by_bucket.setdefault(item.destination.bucket, {})[item.destination.key] = name
     there: set[str] = set()
